@@ -1,0 +1,98 @@
+/* A pool of buffers whose free list is a lock-free stack. A thread that stands between reading the
+ * top's successor and exchanging the top may find the same top again after others took it, took its
+ * successor and gave the top back: the successor, in use, becomes the top and is handed out twice.
+ * The fix counts the changes in the upper half of the word. */
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+enum { BUFFERS = 4, NONE = BUFFERS, ROUNDS = 3, WORK_AREA_BYTES = 512 * 1024 };
+
+static _Atomic uint32_t successor[BUFFERS];
+static atomic_int in_use[BUFFERS];
+static _Atomic uint64_t top;
+
+static uint64_t word_make(uint32_t index, uint64_t before)
+{
+#ifdef FIXED
+    return ((before >> 32) + 1) << 32 | index;
+#else
+    (void)before;
+    return index;
+#endif
+}
+
+static uint32_t pool_take(void)
+{
+    uint64_t seen = atomic_load(&top);
+    for (;;) {
+        uint32_t index = (uint32_t)seen;
+        if (index == NONE)
+            return NONE;
+        uint32_t next = atomic_load(&successor[index]);
+        if (atomic_compare_exchange_weak(&top, &seen, word_make(next, seen))) {
+            if (atomic_exchange(&in_use[index], 1) != 0) {
+                fprintf(stderr, "buffer %u was handed out twice\n", index);
+                abort();
+            }
+            return index;
+        }
+    }
+}
+
+static void pool_give(uint32_t index)
+{
+    if (index == NONE)
+        return;
+    atomic_store(&in_use[index], 0);
+    uint64_t seen = atomic_load(&top);
+    do
+        atomic_store(&successor[index], (uint32_t)seen);
+    while (!atomic_compare_exchange_weak(&top, &seen, word_make(index, seen)));
+}
+
+static void read_messages(void)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        uint32_t header = pool_take();
+        uint32_t body = pool_take();
+        pool_give(header);
+        uint32_t trailer = pool_take();
+        pool_give(body);
+        pool_give(trailer);
+    }
+}
+
+/* Fetched before the work begins, so that working never waits for memory. */
+static void *work_area_new(void)
+{
+    return mmap(NULL, WORK_AREA_BYTES, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+}
+
+static void *reader(void *unused)
+{
+    (void)unused;
+    void *area = work_area_new();
+    read_messages();
+    return area;
+}
+
+int main(void)
+{
+    for (uint32_t i = 0; i < BUFFERS; i++)
+        successor[i] = i + 1;
+    pthread_t other;
+    if (pthread_create(&other, NULL, reader, NULL) != 0)
+        return 2;
+    read_messages();
+    pthread_join(other, NULL);
+    int count = 0;
+    while (pool_take() != NONE)
+        count++;
+    printf("%d buffers\n", count);
+    return count == BUFFERS ? 0 : 1;
+}
