@@ -1,0 +1,178 @@
+/* rrtest record PROGRAM ARGS... */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "harness/cli/command.h"
+#include "harness/cli/trace_home.h"
+#include "harness/value/value.h"
+#include "recorder/base/file.h"
+#include "recorder/record/record.h"
+
+#define INJECTIONS_MAX 64
+
+extern char **environ;
+
+struct record_target {
+    const char *output;
+    uint64_t seed;
+    enum sched_strategy strategy;
+    struct record_injection injections[INJECTIONS_MAX];
+    size_t injection_count;
+    bool real_clock;
+    uint64_t timeout_ns;
+    uint64_t virtual_timeout_ns;
+    const char *stdin_file;
+    bool quiet;
+};
+
+static int parse_strategy(void *target, const char *value, struct rr_error *error)
+{
+    struct record_target *t = target;
+    int strategy = sched_strategy_by_name(value);
+
+    if (strategy < 0)
+        return rr_error_set(error, -EINVAL, "expected round-robin or random, got '%s'", value);
+    t->strategy = (enum sched_strategy)strategy;
+    return 0;
+}
+
+static int parse_injection(void *target, const char *value, struct rr_error *error)
+{
+    struct record_target *t = target;
+
+    if (t->injection_count == INJECTIONS_MAX)
+        return rr_error_set(error, -E2BIG, "at most %d injections", INJECTIONS_MAX);
+    return value_parse_injection(value, &t->injections[t->injection_count++], error);
+}
+
+static int parse_clock(void *target, const char *value, struct rr_error *error)
+{
+    struct record_target *t = target;
+
+    t->real_clock = strcmp(value, "real") == 0;
+    if (!t->real_clock && strcmp(value, "virtual") != 0)
+        return rr_error_set(error, -EINVAL, "expected virtual or real, got '%s'", value);
+    return 0;
+}
+
+#define AT(field) offsetof(struct record_target, field)
+static const struct option_row rows[] = {
+    {"output", 'o', OPTION_TEXT, "TRACE", AT(output), OPTION_NO_GIVEN, NULL,
+     "the trace's folder (default: PROGRAM-N in $XDG_DATA_HOME/rrtest)"},
+    {"seed", 's', OPTION_U64, "S", AT(seed), OPTION_NO_GIVEN, NULL, "run seed (default: 0)"},
+    {"strategy", 0, OPTION_CALL, "S", 0, OPTION_NO_GIVEN, parse_strategy,
+     "round-robin (default) or random"},
+    {"patching", 0, OPTION_CALL, "P", 0, OPTION_NO_GIVEN, command_check_patching, "off"},
+    {"inject", 'i', OPTION_CALL, "I", 0, OPTION_NO_GIVEN, parse_injection,
+     "SIGNAL[:probability=P][:at=CALL][:limit=N]; may be repeated"},
+    {"clock", 0, OPTION_CALL, "C", 0, OPTION_NO_GIVEN, parse_clock, "virtual (default) or real"},
+    {"timeout", 't', OPTION_DURATION, "T", AT(timeout_ns), OPTION_NO_GIVEN, NULL,
+     "end the program after this wall time"},
+    {"virtual-timeout", 0, OPTION_DURATION, "T", AT(virtual_timeout_ns), OPTION_NO_GIVEN, NULL,
+     "end it after this virtual time"},
+    {"stdin", 0, OPTION_TEXT, "FILE", AT(stdin_file), OPTION_NO_GIVEN, NULL,
+     "the program's stdin (default: /dev/null)"},
+    {"quiet", 'q', OPTION_FLAG, NULL, AT(quiet), OPTION_NO_GIVEN, NULL, "say nothing but errors"},
+    {NULL, 0, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
+};
+
+/* What became of the run, for people; the program's own output has gone through already. */
+static void tell(const struct record_target *t, const struct record_result *result,
+                 const char *trace)
+{
+    bool plain = result->verdict == RECORD_VERDICT_EXITED;
+
+    if (!plain || (result->message && *result->message))
+        command_fail(0, "%s%s%s", plain ? "note" : record_verdict_name(result->verdict),
+                     result->message && *result->message ? ": " : "",
+                     result->message ? result->message : "");
+    if (!t->quiet)
+        command_fail(0, "trace in %s", trace);
+}
+
+static int record(const struct record_target *t, char **argv, const char *trace, bool claimed)
+{
+    cleanup_fd int input = -1;
+    struct record_result result = {0};
+    struct rr_error error = {0};
+    struct record_options options = {
+        .argv = argv,
+        .environment = environ,
+        .stdin_fd = -1,
+        .stdout_fd = STDOUT_FILENO,
+        .stderr_fd = STDERR_FILENO,
+        .seed = t->seed,
+        .strategy = t->strategy,
+        .injections = t->injections,
+        .injection_count = t->injection_count,
+        .real_clock = t->real_clock,
+        .timeout_ns = t->timeout_ns,
+        .virtual_timeout_ns = t->virtual_timeout_ns,
+        .trace_directory = trace,
+        .interrupted = command_interrupted,
+        .guards_off = record_guards_from_environment(),
+    };
+    int status;
+
+    if (t->stdin_file) {
+        input = open(t->stdin_file, O_RDONLY | O_CLOEXEC);
+        if (input < 0)
+            return command_fail(COMMAND_EXIT_OWN, "--stdin: cannot open %s: %s", t->stdin_file,
+                                strerror(errno));
+        options.stdin_fd = input;
+    }
+    command_catch_signals();
+    command_pin();
+    if (record_run(&options, &result, &error))
+        return command_fail(COMMAND_EXIT_OWN, "%s", error.message);
+    if (claimed)
+        trace_home_set_latest(trace);
+    tell(t, &result, trace);
+    if (result.verdict == RECORD_VERDICT_INTERRUPTED)
+        status = 128 + command_interrupting_signal();
+    else
+        status = command_exit_status(record_verdict_name(result.verdict), result.status);
+    record_result_done(&result);
+    return status;
+}
+
+static int run(const char *program, void *target, const struct option_result *operands)
+{
+    struct record_target *t = target;
+    struct rr_error error;
+    char *path = NULL;
+    char *trace = NULL;
+    int status;
+
+    (void)program;
+    if (operands->count == 0)
+        return command_fail(COMMAND_EXIT_OWN, "record: expected a program to record");
+    if (record_find_program(operands->operands[0], NULL, getenv("PATH"), &path, &error))
+        return command_fail(COMMAND_EXIT_OWN, "%s", error.message);
+    if (!t->output && trace_home_claim(path, &trace, &error)) {
+        free(path);
+        return command_fail(COMMAND_EXIT_OWN, "%s", error.message);
+    }
+    operands->operands[0] = path;
+    status = record(t, operands->operands, trace ? trace : t->output, trace != NULL);
+    if (trace)
+        rmdir(trace); /* succeeds only if nothing was recorded into it */
+    free(trace);
+    free(path);
+    return status;
+}
+
+const struct command command_record = {
+    .name = "record",
+    .arguments = "[--] PROGRAM ARGS...",
+    .summary = "record one run of a program; exits as the program does",
+    .options = rows,
+    .stop_at_operand = true,
+    .error_status = COMMAND_EXIT_OWN,
+    .target_size = sizeof(struct record_target),
+    .run = run,
+};

@@ -1,0 +1,105 @@
+/* rrtest replay TRACE */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "harness/cli/command.h"
+#include "harness/cli/trace_home.h"
+#include "recorder/replay/replay.h"
+#include "recorder/trace/trace.h"
+
+struct replay_target {
+    bool verify;
+    bool quiet;
+};
+
+static const struct option_row rows[] = {
+    {"verify", 'v', OPTION_FLAG, NULL, offsetof(struct replay_target, verify), OPTION_NO_GIVEN,
+     NULL, "check registers at each event, and checksums of memory"},
+    {"quiet", 'q', OPTION_FLAG, NULL, offsetof(struct replay_target, quiet), OPTION_NO_GIVEN, NULL,
+     "say nothing but errors"},
+    {NULL, 0, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
+};
+
+/* The recorded verdict decides the exit status where the program did not end by itself. */
+static int recorded_status(const char *trace, int wait_status)
+{
+    struct trace_reader *reader;
+    struct rr_error error;
+    int status;
+
+    if (trace_reader_open(trace, &reader, &error))
+        return command_fail(COMMAND_EXIT_OWN, "%s", error.message);
+    status = command_exit_status(
+        trace_reader_meta(reader)->verdict ? trace_reader_meta(reader)->verdict : "", wait_status);
+    trace_reader_close(reader);
+    return status;
+}
+
+static int conclude(const struct replay_target *t, const char *trace,
+                    const struct replay_result *result)
+{
+    switch (result->verdict) {
+    case REPLAY_DIVERGED:
+        return command_fail(COMMAND_EXIT_DIVERGENCE, "divergence: %s",
+                            result->message ? result->message : "");
+    case REPLAY_INTERRUPTED:
+        return command_fail(128 + command_interrupting_signal(), "interrupted after %llu events",
+                            (unsigned long long)result->events);
+    case REPLAY_CUT:
+        if (!t->quiet)
+            command_fail(0,
+                         "the trace ends early: its recorder was killed; all %llu events of it "
+                         "were replayed",
+                         (unsigned long long)result->events);
+        break;
+    case REPLAY_SAME:
+        if (!t->quiet && result->message && *result->message)
+            command_fail(0, "%s", result->message);
+        break;
+    }
+    return recorded_status(trace, result->status);
+}
+
+static int run(const char *program, void *target, const struct option_result *operands)
+{
+    const struct replay_target *t = target;
+    char *latest = NULL;
+    struct replay_options options = {
+        .verify = t->verify,
+        .stdout_fd = STDOUT_FILENO,
+        .stderr_fd = STDERR_FILENO,
+        .interrupted = command_interrupted,
+    };
+    struct replay_result result = {0};
+    struct rr_error error = {0};
+    int status;
+
+    (void)program;
+    if (operands->count > 1)
+        return command_fail(COMMAND_EXIT_OWN, "replay: expected one trace, got %d",
+                            operands->count);
+    if (operands->count == 0)
+        latest = trace_home_latest();
+    options.trace = latest ? latest : operands->operands[0];
+    command_catch_signals();
+    command_pin();
+    if (replay_run(&options, &result, &error)) {
+        status = command_fail(COMMAND_EXIT_OWN, "%s", error.message);
+    } else {
+        status = conclude(t, options.trace, &result);
+        replay_result_done(&result);
+    }
+    free(latest);
+    return status;
+}
+
+const struct command command_replay = {
+    .name = "replay",
+    .arguments = "[TRACE]",
+    .summary = "repeat a recorded run exactly; exits as the recorded program did",
+    .options = rows,
+    .error_status = COMMAND_EXIT_OWN,
+    .target_size = sizeof(struct replay_target),
+    .run = run,
+};

@@ -1,0 +1,159 @@
+/* rrtest run SUITE.yaml */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "harness/cli/command.h"
+#include "harness/run/runner.h"
+#include "harness/value/value.h"
+
+#define JOBS_MAX 1024
+
+static int parse_runs(void *target, const char *value, struct rr_error *error)
+{
+    struct run_options *options = target;
+
+    if (value_parse_u64(value, &options->runs) || options->runs == 0 ||
+        options->runs > SUITE_RUNS_MAX)
+        return rr_error_set(error, -EINVAL, "expected a number from 1 to %llu, got '%s'",
+                            SUITE_RUNS_MAX, value);
+    return 0;
+}
+
+static int parse_jobs(void *target, const char *value, struct rr_error *error)
+{
+    struct run_options *options = target;
+
+    if (value_parse_u64(value, &options->jobs) || options->jobs == 0 || options->jobs > JOBS_MAX)
+        return rr_error_set(error, -EINVAL, "expected a number from 1 to %d, got '%s'", JOBS_MAX,
+                            value);
+    return 0;
+}
+
+static int parse_strategy(void *target, const char *value, struct rr_error *error)
+{
+    struct run_options *options = target;
+
+    options->strategy = suite_strategy_by_name(value);
+    if (options->strategy == SUITE_STRATEGY_UNKNOWN)
+        return rr_error_set(error, -EINVAL, "expected %s, got '%s'", suite_strategy_list(), value);
+    return 0;
+}
+
+static int parse_keep(void *target, const char *value, struct rr_error *error)
+{
+    static const char *const names[] = {
+        [RUN_KEEP_FAILURES] = "failures", [RUN_KEEP_ALL] = "all", [RUN_KEEP_NONE] = "none"};
+    struct run_options *options = target;
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        if (strcmp(value, names[i]) == 0) {
+            options->keep = (enum run_keep)i;
+            return 0;
+        }
+    }
+    return rr_error_set(error, -EINVAL, "expected failures, all or none, got '%s'", value);
+}
+
+#define AT(field) offsetof(struct run_options, field)
+static const struct option_row rows[] = {
+    {"runs", 'n', OPTION_CALL, "N", 0, OPTION_NO_GIVEN, parse_runs,
+     "runs per test (default: the suite's, else 200)"},
+    {"seed", 's', OPTION_U64, "S", AT(seed), AT(has_seed), NULL,
+     "session seed (default: drawn, and printed)"},
+    {"run-seed", 0, OPTION_U64, "X", AT(run_seed), AT(has_run_seed), NULL,
+     "repeat the run with this seed; with --runs N as often"},
+    {"jobs", 'j', OPTION_CALL, "J", 0, OPTION_NO_GIVEN, parse_jobs,
+     "workers at a time (default: one per CPU)"},
+    {"filter", 'f', OPTION_TEXT, "GLOB", AT(filter), OPTION_NO_GIVEN, NULL,
+     "only tests whose name matches"},
+    {"time-budget", 't', OPTION_DURATION, "T", AT(time_budget_ns), OPTION_NO_GIVEN, NULL,
+     "end after this time, with what was found until then"},
+    {"until-failure", 0, OPTION_FLAG, NULL, AT(until_failure), OPTION_NO_GIVEN, NULL,
+     "go round until a test fails"},
+    {"keep-going", 'k', OPTION_FLAG, NULL, AT(keep_going), OPTION_NO_GIVEN, NULL,
+     "make all runs of a test, not only up to its first failure"},
+    {"strategy", 0, OPTION_CALL, "S", 0, OPTION_NO_GIVEN, parse_strategy,
+     "auto, round-robin or random, for all tests"},
+    {"patching", 0, OPTION_CALL, "P", 0, OPTION_NO_GIVEN, command_check_patching, "off"},
+    {"out", 'o', OPTION_TEXT, "DIR", AT(out), OPTION_NO_GIVEN, NULL,
+     "where traces are kept (default: rrtest-out)"},
+    {"keep", 0, OPTION_CALL, "WHAT", 0, OPTION_NO_GIVEN, parse_keep,
+     "traces of: failures (default), all or none"},
+    {"quiet", 'q', OPTION_FLAG, NULL, AT(quiet), OPTION_NO_GIVEN, NULL, "print failing tests only"},
+    {NULL, 0, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
+};
+
+static void init(void *target)
+{
+    struct run_options *options = target;
+
+    options->strategy = SUITE_STRATEGY_UNKNOWN;
+    options->out = "rrtest-out";
+}
+
+/* Only the tests that will run need their programs: a rerun of one must not fail for another. */
+static int resolve(struct suite *suite, const struct run_options *options, struct rr_error *error)
+{
+    size_t selected = 0;
+
+    for (size_t i = 0; i < suite->count; i++) {
+        int code;
+
+        if (options->filter && !value_glob(options->filter, suite->tests[i].name))
+            continue;
+        selected++;
+        code = suite_resolve(suite, &suite->tests[i], error);
+        if (code)
+            return code;
+    }
+    if (selected == 0)
+        return rr_error_set(error, -ENOENT,
+                            "%s: no test's name matches --filter '%s' (the first "
+                            "of %zu is '%s')",
+                            suite->path, options->filter, suite->count, suite->tests[0].name);
+    return 0;
+}
+
+static int run(const char *program, void *target, const struct option_result *operands)
+{
+    struct run_options *options = target;
+    struct suite *suite;
+    struct rr_error error;
+    int status;
+
+    if (operands->count != 1)
+        return command_fail(COMMAND_EXIT_USAGE, "run: expected one suite file, got %d",
+                            operands->count);
+    options->program = program;
+    options->suite_path = operands->operands[0];
+    if (!options->has_seed) {
+        uint32_t drawn = 0;
+
+        if (getrandom(&drawn, sizeof(drawn), 0) != sizeof(drawn))
+            return command_fail(COMMAND_EXIT_USAGE, "cannot draw a seed; use --seed");
+        options->seed = drawn;
+    }
+    if (suite_load(options->suite_path, &suite, &error))
+        return command_fail(COMMAND_EXIT_USAGE, "%s", error.message);
+    if (resolve(suite, options, &error)) {
+        suite_free(suite);
+        return command_fail(COMMAND_EXIT_USAGE, "%s", error.message);
+    }
+    status = run_suite(suite, options);
+    suite_free(suite);
+    return status;
+}
+
+const struct command command_run = {
+    .name = "run",
+    .arguments = "SUITE.yaml",
+    .summary = "run the tests of a suite, many times, each under another schedule",
+    .options = rows,
+    .error_status = COMMAND_EXIT_USAGE,
+    .target_size = sizeof(struct run_options),
+    .init = init,
+    .run = run,
+};

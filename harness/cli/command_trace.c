@@ -1,0 +1,100 @@
+/* rrtest dump, stats, ls: looking at traces. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "harness/cli/command.h"
+#include "harness/cli/trace_home.h"
+#include "recorder/debug/debug.h"
+
+struct trace_target {
+    bool json;
+};
+
+static const struct option_row json_rows[] = {
+    {"json", 0, OPTION_FLAG, NULL, offsetof(struct trace_target, json), OPTION_NO_GIVEN, NULL,
+     "machine-readable"},
+    {NULL, 0, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
+};
+static const struct option_row no_rows[] = {
+    {NULL, 0, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
+};
+
+static int run_on_trace(const char *name,
+                        int (*look)(const char *trace, bool json, FILE *out,
+                                    struct rr_error *error),
+                        const struct trace_target *t, const struct option_result *operands)
+{
+    struct rr_error error = {0};
+    char *latest = NULL;
+    int code;
+
+    if (operands->count > 1)
+        return command_fail(COMMAND_EXIT_USAGE, "%s: expected one trace, got %d", name,
+                            operands->count);
+    if (operands->count == 0)
+        latest = trace_home_latest();
+    code = look(latest ? latest : operands->operands[0], t->json, stdout, &error);
+    free(latest);
+    /* A trace that ends early is an answer, not an error: it says so on stderr. */
+    if (code)
+        return command_fail(code == -ENODATA ? 0 : COMMAND_EXIT_USAGE, "%s", error.message);
+    return 0;
+}
+
+static int run_dump(const char *program, void *target, const struct option_result *operands)
+{
+    (void)program;
+    return run_on_trace("dump", debug_dump, target, operands);
+}
+
+static int run_stats(const char *program, void *target, const struct option_result *operands)
+{
+    (void)program;
+    return run_on_trace("stats", debug_stats, target, operands);
+}
+
+static int run_ls(const char *program, void *target, const struct option_result *operands)
+{
+    struct rr_error error = {0};
+    char *home = NULL;
+    int code;
+
+    (void)program;
+    (void)target;
+    if (operands->count > 1)
+        return command_fail(COMMAND_EXIT_USAGE, "ls: expected one folder, got %d", operands->count);
+    if (operands->count == 0)
+        home = trace_home();
+    code = debug_list(home ? home : operands->operands[0], stdout, &error);
+    free(home);
+    return code ? command_fail(COMMAND_EXIT_USAGE, "%s", error.message) : 0;
+}
+
+const struct command command_dump = {
+    .name = "dump",
+    .arguments = "[TRACE]",
+    .summary = "print the events of a trace",
+    .options = json_rows,
+    .error_status = COMMAND_EXIT_USAGE,
+    .target_size = sizeof(struct trace_target),
+    .run = run_dump,
+};
+const struct command command_stats = {
+    .name = "stats",
+    .arguments = "[TRACE]",
+    .summary = "print counts of a trace",
+    .options = json_rows,
+    .error_status = COMMAND_EXIT_USAGE,
+    .target_size = sizeof(struct trace_target),
+    .run = run_stats,
+};
+const struct command command_ls = {
+    .name = "ls",
+    .arguments = "[DIR]",
+    .summary = "list the traces in a folder",
+    .options = no_rows,
+    .error_status = COMMAND_EXIT_USAGE,
+    .target_size = sizeof(struct trace_target),
+    .run = run_ls,
+};

@@ -1,0 +1,92 @@
+/* Default places of traces. */
+#include "harness/cli/trace_home.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "recorder/base/file.h"
+
+#define NUMBER_MAX 1000000
+
+static char *join(const char *a, const char *b)
+{
+    char *path;
+
+    if (asprintf(&path, "%s/%s", a, b) < 0)
+        abort();
+    return path;
+}
+
+char *trace_home(void)
+{
+    const char *data = getenv("XDG_DATA_HOME");
+    const char *home = getenv("HOME");
+    char *path;
+
+    if (data && *data == '/')
+        return join(data, "rrtest");
+    if (home && *home == '/')
+        return join(home, ".local/share/rrtest");
+    path = strdup("rrtest-traces");
+    if (!path)
+        abort();
+    return path;
+}
+
+int trace_home_claim(const char *program, char **ret, struct rr_error *error)
+{
+    char *home = trace_home();
+    const char *slash = strrchr(program, '/');
+    int code = file_make_directories(home, 0777);
+
+    if (code) {
+        rr_error_set(error, code, "cannot make %s: %s; use -o", home, strerror(-code));
+        free(home);
+        return code;
+    }
+    code = -EEXIST;
+    for (int n = 0; code == -EEXIST && n < NUMBER_MAX; n++) {
+        char *path;
+
+        if (asprintf(&path, "%s/%s-%d", home, slash ? slash + 1 : program, n) < 0)
+            abort();
+        code = mkdir(path, 0777) < 0 ? -errno : 0;
+        if (code == 0)
+            *ret = path;
+        else
+            free(path);
+    }
+    if (code)
+        rr_error_set(error, code, "cannot make a folder in %s: %s; use -o", home, strerror(-code));
+    free(home);
+    return code;
+}
+
+void trace_home_set_latest(const char *trace)
+{
+    char *home = trace_home();
+    char *latest = join(home, "latest");
+    const char *slash = strrchr(trace, '/');
+    char *fresh;
+
+    if (asprintf(&fresh, "%s.%d", latest, (int)getpid()) < 0)
+        abort();
+    if (symlink(slash ? slash + 1 : trace, fresh) == 0 && rename(fresh, latest) < 0)
+        unlink(fresh);
+    free(fresh);
+    free(latest);
+    free(home);
+}
+
+char *trace_home_latest(void)
+{
+    char *home = trace_home();
+    char *latest = join(home, "latest");
+
+    free(home);
+    return latest;
+}

@@ -1,0 +1,17 @@
+/* Where `record` puts traces without -o: $XDG_DATA_HOME/rrtest (else ~/.local/share/rrtest, else
+ * ./rrtest-traces), one folder NAME-N each and a link `latest`. */
+#ifndef HARNESS_CLI_TRACE_HOME_H
+#define HARNESS_CLI_TRACE_HOME_H
+
+#include "recorder/base/error.h"
+
+/* The folder; malloced. Not created. */
+char *trace_home(void);
+/* Make the first free NAME-N for this program; malloced. */
+int trace_home_claim(const char *program, char **ret, struct rr_error *error);
+/* Let `latest` name the trace, which lies in trace_home(). Best effort. */
+void trace_home_set_latest(const char *trace);
+/* The trace that `replay`, `dump` and `stats` mean without an argument; malloced. */
+char *trace_home_latest(void);
+
+#endif

@@ -1,0 +1,31 @@
+/* What `rrtest run` was asked for. */
+#ifndef HARNESS_RUN_OPTIONS_H
+#define HARNESS_RUN_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "harness/suite/suite.h"
+
+enum run_keep { RUN_KEEP_FAILURES, RUN_KEEP_ALL, RUN_KEEP_NONE };
+
+struct run_options {
+    const char *program;    /* how the user called us: for the commands that are printed */
+    const char *suite_path; /* as given */
+    uint64_t runs;          /* 0: as the suite says */
+    bool has_seed;
+    uint64_t seed; /* session seed; drawn by the command line if not given */
+    bool has_run_seed;
+    uint64_t run_seed;       /* every run has this seed */
+    uint64_t jobs;           /* workers; 0: one per CPU */
+    const char *filter;      /* NULL: all tests */
+    uint64_t time_budget_ns; /* 0: none */
+    bool until_failure;
+    bool keep_going; /* go on with a test after its first failing run */
+    int strategy;    /* SUITE_STRATEGY_UNKNOWN: as the suite says */
+    const char *out; /* where failing runs are kept */
+    enum run_keep keep;
+    bool quiet;
+};
+
+#endif

@@ -1,0 +1,16 @@
+/* `rrtest run`: hand the suite's runs to workers, follow what comes back, print and keep it. */
+#ifndef HARNESS_RUN_RUNNER_H
+#define HARNESS_RUN_RUNNER_H
+
+#include "harness/run/options.h"
+
+#define RUN_EXIT_PASSED 0
+#define RUN_EXIT_FAILED 1
+#define RUN_EXIT_USAGE 2   /* bad usage or suite file */
+#define RUN_EXIT_MACHINE 3 /* this machine cannot record */
+
+/* Returns the exit status: one of the above, or 128+n when signal n (SIGINT, SIGTERM, SIGHUP) ended
+ * it; then the results so far have been printed. No worker and no tracee is left behind. */
+int run_suite(const struct suite *suite, const struct run_options *options);
+
+#endif

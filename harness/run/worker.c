@@ -1,0 +1,319 @@
+/* Worker processes: start, channel, the loop inside. */
+#include "harness/run/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness/run/judge.h"
+#include "harness/run/keep.h"
+#include "recorder/base/file.h"
+
+struct worker_context {
+    const struct suite *suite;
+    const struct run_options *options;
+    struct worker_control *control;
+    uint64_t serial; /* of the current job */
+    struct report report;
+};
+
+size_t worker_cpus(int *cpus, size_t size)
+{
+    cpu_set_t set;
+    size_t count = 0;
+
+    if (sched_getaffinity(0, sizeof(set), &set) < 0) {
+        cpus[0] = -1;
+        return 1;
+    }
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (CPU_ISSET(cpu, &set) && count++ < size)
+            cpus[count - 1] = cpu;
+    }
+    return count;
+}
+
+void worker_pin(int cpu)
+{
+    cpu_set_t set;
+
+    if (cpu < 0)
+        return;
+    CPU_ZERO(&set);
+    CPU_SET((size_t)cpu, &set);
+    sched_setaffinity(0, sizeof(set), &set);
+}
+
+static bool is_cancelled(void *context)
+{
+    const struct worker_context *c = context;
+
+    return atomic_load_explicit(&c->control->stop, memory_order_relaxed) ||
+           atomic_load_explicit(&c->control->cancel, memory_order_relaxed) == c->serial;
+}
+
+static void put_reason(struct report *report, const void *text, size_t length)
+{
+    size_t room = REPORT_REASON_MAX - report->reason_length;
+
+    if (length > room)
+        length = room;
+    memcpy(report->text + report->reason_length, text, length);
+    report->reason_length += (uint32_t)length;
+}
+
+/* The last lines of stderr, or of stdout if that is empty: behind the reason. */
+static void put_tail(struct report *report, const struct record_result *result)
+{
+    int stream = result->output_length[SUITE_STDERR] > 0 ? SUITE_STDERR : SUITE_STDOUT;
+    size_t length = result->output_length[stream];
+    size_t lines = 0;
+    size_t from = length;
+
+    while (from > 0 && length - from < REPORT_TAIL_MAX - 1) {
+        if (result->output[stream][from - 1] == '\n' && from < length && ++lines == 6)
+            break;
+        from--;
+    }
+    report->tail_length = (uint32_t)(length - from);
+    if (report->tail_length > 0)
+        memcpy(report->text + report->reason_length, result->output[stream] + from,
+               report->tail_length);
+}
+
+/* Judge, and keep the trace if that is wanted. */
+static void finish_run(struct worker_context *c, const struct suite_test *test,
+                       struct record_result *result)
+{
+    struct report *report = &c->report;
+    struct rr_error error = {0};
+    struct bytes reason;
+    bool wanted;
+
+    bytes_init(&reason);
+    report->outcome = judge_run(test, result, &reason);
+    put_reason(report, reason.data, reason.length);
+    bytes_done(&reason);
+    wanted = report->outcome == OUTCOME_PASS
+                 ? report->job.keep_pass
+                 : report->outcome != OUTCOME_CANCELLED && report->job.keep_failure;
+    if (wanted) {
+        report->kept = keep_trace(c->options, test, &report->job, result, &error) == 0;
+        report->keep_failed = !report->kept;
+    }
+    if (report->keep_failed) {
+        static const char text[] = "could not keep the trace: ";
+
+        if (report->outcome == OUTCOME_PASS)
+            report->outcome = OUTCOME_ERROR;
+        else
+            put_reason(report, "; ", 2);
+        put_reason(report, text, sizeof(text) - 1);
+        put_reason(report, error.message, strlen(error.message));
+    }
+    if (report->outcome != OUTCOME_PASS)
+        put_tail(report, result);
+}
+
+static void fail_run(struct report *report, int code, const struct rr_error *error)
+{
+    report->outcome = code == -EPERM || code == -ENOSYS ? OUTCOME_MACHINE : OUTCOME_ERROR;
+    put_reason(report, error->message, strlen(error->message));
+}
+
+static void execute(struct worker_context *c, const struct job *job)
+{
+    const struct suite_test *test = &c->suite->tests[job->test];
+    bool calibrate = job->kind == JOB_CALIBRATE;
+    cleanup_fd int input = -1;
+    size_t argument_count = 0;
+    struct record_result result = {0};
+    struct rr_error error = {0};
+    char **arguments;
+    int code = 0;
+
+    memset(&c->report, 0, offsetof(struct report, text));
+    c->report.job = *job;
+    c->serial = job->serial;
+    while (test->command[argument_count])
+        argument_count++;
+    arguments = malloc((argument_count + 1) * sizeof(*arguments));
+    if (!arguments)
+        abort();
+    memcpy(arguments, test->command, (argument_count + 1) * sizeof(*arguments));
+    arguments[0] = test->program;
+    if (test->stdin_path) {
+        input = open(test->stdin_path, O_RDONLY | O_CLOEXEC);
+        if (input < 0)
+            code = rr_error_set(&error, -EIO, "cannot open %s for stdin: %s", test->stdin_path,
+                                strerror(errno));
+    }
+    if (code == 0) {
+        struct record_options options = {
+            .argv = arguments,
+            .environment = test->full_environment,
+            .directory = test->working_directory,
+            .stdin_fd = input,
+            .stdout_fd = -1,
+            .stderr_fd = -1,
+            .seed = job->seed,
+            .strategy = job->strategy,
+            .length = job->length,
+            .injections = test->injections,
+            .injection_count = test->injection_count,
+            .real_clock = test->real_clock,
+            .timeout_ns = test->timeout_ns,
+            .virtual_timeout_ns = test->virtual_timeout_ns,
+            .no_trace = !job->keep_failure && !job->keep_pass,
+            .interrupted = is_cancelled,
+            .interrupted_context = c,
+            .guards_off = record_guards_from_environment(),
+        };
+
+        code = record_run(&options, &result, &error);
+    }
+    if (code) {
+        fail_run(&c->report, code, &error);
+    } else {
+        c->report.statistics = result.statistics;
+        c->report.learned = result.learned;
+        if (!calibrate)
+            finish_run(c, test, &result);
+        record_result_done(&result);
+    }
+    free(arguments);
+}
+
+static void serve(int fd, struct worker_context *c)
+{
+    struct job job;
+
+    for (;;) {
+        ssize_t n = recv(fd, &job, sizeof(job), 0);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n != sizeof(job))
+            return;
+        execute(c, &job);
+        do {
+            n = send(fd, &c->report,
+                     offsetof(struct report, text) + c->report.reason_length +
+                         c->report.tail_length,
+                     MSG_NOSIGNAL);
+        } while (n < 0 && errno == EINTR);
+        if (n < 0)
+            return;
+    }
+}
+
+/* Terminal signals go to the parent alone: a process group of its own. */
+static void settle(const struct worker *worker, pid_t parent)
+{
+    sigset_t none;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(0);
+    setpgid(0, 0);
+    signal(SIGPIPE, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    worker_pin(worker->cpu);
+}
+
+int worker_start(struct worker *worker, const struct suite *suite,
+                 const struct run_options *options, const int *close_fds, size_t close_count)
+{
+    pid_t parent = getpid();
+    int pair[2];
+    pid_t pid;
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return -errno;
+    pid = fork();
+    if (pid < 0) {
+        int code = -errno;
+
+        close_fd(&pair[0]);
+        close_fd(&pair[1]);
+        return code;
+    }
+    if (pid == 0) {
+        struct worker_context context = {
+            .suite = suite, .options = options, .control = worker->control};
+
+        settle(worker, parent);
+        close_fd(&pair[0]);
+        for (size_t i = 0; i < close_count; i++)
+            close(close_fds[i]);
+        serve(pair[1], &context);
+        _exit(0);
+    }
+    close_fd(&pair[1]);
+    worker->pid = pid;
+    worker->fd = pair[0];
+    return 0;
+}
+
+int worker_send(const struct worker *worker, const struct job *job)
+{
+    ssize_t n;
+
+    do {
+        n = send(worker->fd, job, sizeof(*job), MSG_NOSIGNAL);
+    } while (n < 0 && errno == EINTR);
+    return n < 0 ? -errno : 0;
+}
+
+int worker_receive(const struct worker *worker, struct report *ret)
+{
+    ssize_t n;
+
+    do {
+        n = recv(worker->fd, ret, sizeof(*ret), 0);
+    } while (n < 0 && errno == EINTR);
+    if (n == 0 || (n < 0 && errno == ECONNRESET))
+        return 0;
+    if (n < 0)
+        return -errno;
+    if ((size_t)n < offsetof(struct report, text) ||
+        (size_t)n != offsetof(struct report, text) + ret->reason_length + ret->tail_length)
+        return -EBADMSG;
+    return 1;
+}
+
+static void reap(struct worker *worker, int *ret_status)
+{
+    int status = 0;
+
+    while (waitpid(worker->pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (ret_status)
+        *ret_status = status;
+    close_fd(&worker->fd);
+    worker->pid = 0;
+}
+
+void worker_kill(struct worker *worker, int *ret_status)
+{
+    if (!worker->pid)
+        return;
+    kill(worker->pid, SIGKILL);
+    reap(worker, ret_status);
+}
+
+void worker_end(struct worker *worker)
+{
+    if (!worker->pid)
+        return;
+    shutdown(worker->fd, SHUT_RDWR);
+    reap(worker, NULL);
+}

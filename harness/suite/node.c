@@ -1,0 +1,333 @@
+/* libyaml's document API behind typed readers. libyaml reports positions from 0; people count
+ * from 1. */
+#include "harness/suite/node.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/value/value.h"
+
+#define SHOWN_MAX 60
+
+static int error_at(struct node_reader *r, size_t line, size_t column, const char *format,
+                    va_list args)
+{
+    char message[RR_ERROR_MESSAGE_MAX];
+
+    vsnprintf(message, sizeof(message), format, args);
+    return rr_error_set(r->error, -EINVAL, "%s:%zu:%zu: %s", r->path, line, column, message);
+}
+
+int node_error(struct node_reader *r, const yaml_node_t *node, const char *format, ...)
+{
+    va_list args;
+    int code;
+
+    va_start(args, format);
+    code = error_at(r, node->start_mark.line + 1, node->start_mark.column + 1, format, args);
+    va_end(args);
+    return code;
+}
+
+static int error_position(struct node_reader *r, size_t line, size_t column, const char *format,
+                          ...) __attribute__((format(printf, 4, 5)));
+static int error_position(struct node_reader *r, size_t line, size_t column, const char *format,
+                          ...)
+{
+    va_list args;
+    int code;
+
+    va_start(args, format);
+    code = error_at(r, line, column, format, args);
+    va_end(args);
+    return code;
+}
+
+static bool node_is_null(const yaml_node_t *node)
+{
+    const char *text;
+
+    if (node->type != YAML_SCALAR_NODE || node->data.scalar.style != YAML_PLAIN_SCALAR_STYLE)
+        return false;
+    text = (const char *)node->data.scalar.value;
+    return !*text || strcmp(text, "~") == 0 || strcmp(text, "null") == 0 ||
+           strcmp(text, "Null") == 0 || strcmp(text, "NULL") == 0;
+}
+
+static void describe(const yaml_node_t *node, char *text, size_t size)
+{
+    if (node->type == YAML_SEQUENCE_NODE) {
+        snprintf(text, size, "a list");
+    } else if (node->type == YAML_MAPPING_NODE) {
+        snprintf(text, size, "a mapping");
+    } else if (node_is_null(node)) {
+        snprintf(text, size, "nothing (null)");
+    } else {
+        const char *value = (const char *)node->data.scalar.value;
+        size_t length = node->data.scalar.length;
+        char shown[SHOWN_MAX + 1];
+        size_t n = length < SHOWN_MAX ? length : SHOWN_MAX;
+
+        for (size_t i = 0; i < n; i++)
+            shown[i] = (unsigned char)value[i] < 0x20 ? '?' : value[i];
+        shown[n] = '\0';
+        snprintf(text, size, "'%s%s'", shown, length > SHOWN_MAX ? "..." : "");
+    }
+}
+
+int node_expected(struct node_reader *r, const yaml_node_t *node, const char *key,
+                  const char *expected)
+{
+    char got[SHOWN_MAX + 16];
+
+    describe(node, got, sizeof(got));
+    return node_error(r, node, "%s: expected %s, got %s", key, expected, got);
+}
+
+/* Line and column of a byte offset: libyaml's reader errors (bad UTF-8) carry an offset alone. */
+static void position_of(const char *data, size_t length, size_t offset, size_t *line,
+                        size_t *column)
+{
+    *line = 1;
+    *column = 1;
+    for (size_t i = 0; i < offset && i < length; i++) {
+        if (data[i] == '\n') {
+            ++*line;
+            *column = 1;
+        } else {
+            ++*column;
+        }
+    }
+}
+
+static int parser_error(struct node_reader *r, const yaml_parser_t *parser, const void *data,
+                        size_t length)
+{
+    size_t line = parser->problem_mark.line + 1;
+    size_t column = parser->problem_mark.column + 1;
+    const char *problem = parser->problem ? parser->problem : "cannot be parsed";
+
+    if (parser->error == YAML_MEMORY_ERROR)
+        return rr_error_set(r->error, -ENOMEM, "%s: out of memory", r->path);
+    if (parser->error == YAML_READER_ERROR) {
+        position_of(data, length, parser->problem_offset, &line, &column);
+        return error_position(r, line, column, "expected UTF-8 text: %s", problem);
+    }
+    if (parser->context)
+        return error_position(r, line, column, "expected valid YAML: %s (%s from line %zu)",
+                              problem, parser->context, parser->context_mark.line + 1);
+    return error_position(r, line, column, "expected valid YAML: %s", problem);
+}
+
+static int check_tags(struct node_reader *r)
+{
+    for (const yaml_node_t *node = r->document.nodes.start; node < r->document.nodes.top; node++) {
+        const char *tag = (const char *)node->tag;
+
+        if (tag && strcmp(tag, YAML_STR_TAG) != 0 && strcmp(tag, YAML_SEQ_TAG) != 0 &&
+            strcmp(tag, YAML_MAP_TAG) != 0)
+            return node_error(r, node, "expected no tag, got '%.60s'; write the value without it",
+                              tag);
+        if (node->type == YAML_SCALAR_NODE &&
+            memchr(node->data.scalar.value, '\0', node->data.scalar.length))
+            return node_error(r, node, "expected text without NUL characters");
+    }
+    return 0;
+}
+
+int node_reader_init(struct node_reader *r, const char *path, const void *data, size_t length,
+                     struct rr_error *error)
+{
+    yaml_parser_t parser;
+    yaml_document_t second;
+    const yaml_node_t *root;
+    int code = 0;
+
+    r->path = path;
+    r->error = error;
+    if (!yaml_parser_initialize(&parser))
+        return rr_error_set(error, -ENOMEM, "%s: out of memory", path);
+    yaml_parser_set_input_string(&parser, data, length);
+    if (!yaml_parser_load(&parser, &r->document)) {
+        code = parser_error(r, &parser, data, length);
+        yaml_parser_delete(&parser);
+        return code;
+    }
+    if (!node_root(r)) {
+        code = error_position(r, 1, 1, "expected a suite (version, tests), got an empty file");
+    } else if (!yaml_parser_load(&parser, &second)) {
+        code = parser_error(r, &parser, data, length);
+    } else {
+        root = yaml_document_get_root_node(&second);
+        if (root)
+            code = node_error(r, root, "expected one YAML document, got a second one");
+        yaml_document_delete(&second);
+    }
+    yaml_parser_delete(&parser);
+    if (code == 0)
+        code = check_tags(r);
+    if (code)
+        node_reader_done(r);
+    return code;
+}
+
+void node_reader_done(struct node_reader *r)
+{
+    yaml_document_delete(&r->document);
+}
+
+const yaml_node_t *node_root(struct node_reader *r)
+{
+    return yaml_document_get_root_node(&r->document);
+}
+
+int node_text(struct node_reader *r, const yaml_node_t *node, const char *key, const char *expected,
+              const char **ret)
+{
+    if (node->type != YAML_SCALAR_NODE || node_is_null(node))
+        return node_expected(r, node, key, expected);
+    *ret = (const char *)node->data.scalar.value;
+    return 0;
+}
+
+int node_u64(struct node_reader *r, const yaml_node_t *node, const char *key, const char *expected,
+             uint64_t minimum, uint64_t maximum, uint64_t *ret)
+{
+    const char *text;
+    uint64_t value;
+    int code = node_text(r, node, key, expected, &text);
+
+    if (code)
+        return code;
+    if (value_parse_u64(text, &value) || value < minimum || value > maximum)
+        return node_expected(r, node, key, expected);
+    *ret = value;
+    return 0;
+}
+
+int node_duration(struct node_reader *r, const yaml_node_t *node, const char *key, uint64_t *ret_ns)
+{
+    static const char expected[] = "a duration such as 10s, 500ms, 2m or none";
+    const char *text;
+    int code = node_text(r, node, key, expected, &text);
+
+    if (code)
+        return code;
+    if (value_parse_duration(text, ret_ns))
+        return node_expected(r, node, key, expected);
+    return 0;
+}
+
+static const yaml_node_t *node_at(struct node_reader *r, int index)
+{
+    return yaml_document_get_node(&r->document, index);
+}
+
+static const char *key_name(const void *context, size_t index)
+{
+    return ((const struct node_key *)context)[index].name;
+}
+
+static int unknown_key(struct node_reader *r, const yaml_node_t *node, const char *what,
+                       const char *name, const struct node_key *keys)
+{
+    const char *nearest = value_nearest(name, key_name, keys);
+    char known[512] = "";
+    size_t used = 0;
+
+    if (strcmp(name, "<<") == 0)
+        return node_error(r, node,
+                          "<<: merge keys are not supported; expected the keys written "
+                          "out, or common ones under 'defaults'");
+    if (nearest)
+        return node_error(r, node, "%.60s: unknown key in %s; expected '%s'?", name, what, nearest);
+    for (size_t i = 0; keys[i].name && used < sizeof(known); i++)
+        used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", i ? ", " : "",
+                                 keys[i].name);
+    return node_error(r, node, "%.60s: unknown key in %s; expected one of %s", name, what, known);
+}
+
+int node_mapping(struct node_reader *r, const yaml_node_t *node, const char *what,
+                 const struct node_key *keys, void *target, uint64_t *seen)
+{
+    uint64_t found = 0;
+
+    if (node->type != YAML_MAPPING_NODE)
+        return node_expected(r, node, what, "a mapping of keys to values");
+    for (const yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+         pair < node->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *key = node_at(r, pair->key);
+        const char *name;
+        size_t i = 0;
+        int code = node_text(r, key, what, "a key", &name);
+
+        if (code)
+            return code;
+        while (keys[i].name && strcmp(keys[i].name, name) != 0)
+            i++;
+        if (!keys[i].name)
+            return unknown_key(r, key, what, name, keys);
+        if (found & (1ull << i))
+            return node_error(r, key, "%s: expected once in %s, got a second time", name, what);
+        found |= 1ull << i;
+        code = keys[i].read(r, name, node_at(r, pair->value), target);
+        if (code)
+            return code;
+    }
+    if (seen)
+        *seen = found;
+    return 0;
+}
+
+int node_list(struct node_reader *r, const yaml_node_t *node, const char *key, const char *expected,
+              size_t limit,
+              int (*read)(struct node_reader *r, const char *key, const yaml_node_t *item,
+                          size_t index, void *target),
+              void *target)
+{
+    size_t count;
+
+    if (node->type != YAML_SEQUENCE_NODE)
+        return node_expected(r, node, key, expected);
+    count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
+    if (count > limit)
+        return node_error(r, node, "%s: expected at most %zu items, got %zu", key, limit, count);
+    for (size_t i = 0; i < count; i++) {
+        int code = read(r, key, node_at(r, node->data.sequence.items.start[i]), i, target);
+
+        if (code)
+            return code;
+    }
+    return 0;
+}
+
+int node_pairs(struct node_reader *r, const yaml_node_t *node, const char *key,
+               const char *expected, size_t limit,
+               int (*read)(struct node_reader *r, const yaml_node_t *name_node, const char *name,
+                           const yaml_node_t *value, void *target),
+               void *target)
+{
+    size_t count;
+
+    if (node->type != YAML_MAPPING_NODE)
+        return node_expected(r, node, key, expected);
+    count = (size_t)(node->data.mapping.pairs.top - node->data.mapping.pairs.start);
+    if (count > limit)
+        return node_error(r, node, "%s: expected at most %zu entries, got %zu", key, limit, count);
+    for (size_t i = 0; i < count; i++) {
+        const yaml_node_t *name_node = node_at(r, node->data.mapping.pairs.start[i].key);
+        const char *name;
+        int code = node_text(r, name_node, key, expected, &name);
+
+        if (code == 0)
+            code = read(r, name_node, name, node_at(r, node->data.mapping.pairs.start[i].value),
+                        target);
+        if (code)
+            return code;
+    }
+    return 0;
+}

@@ -1,0 +1,226 @@
+/* Numbers, durations, words: parsing without locale, printing without surprises. */
+#include "harness/value/value.h"
+
+#include <errno.h>
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NS_PER_S 1000000000ull
+#define DURATION_MAX (100ull * 365 * 24 * 3600 * NS_PER_S)
+#define WORD_MAX 64
+
+int value_parse_u64(const char *text, uint64_t *ret)
+{
+    uint64_t base = 10;
+    uint64_t value = 0;
+
+    if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X')) {
+        base = 16;
+        text += 2;
+    }
+    if (!*text)
+        return -EINVAL;
+    for (; *text; text++) {
+        uint64_t digit;
+
+        if (*text >= '0' && *text <= '9')
+            digit = (uint64_t)(*text - '0');
+        else if (base == 16 && (*text | 32) >= 'a' && (*text | 32) <= 'f')
+            digit = (uint64_t)((*text | 32) - 'a' + 10);
+        else
+            return -EINVAL;
+        if (__builtin_mul_overflow(value, base, &value) ||
+            __builtin_add_overflow(value, digit, &value))
+            return -ERANGE;
+    }
+    *ret = value;
+    return 0;
+}
+
+/* Digits with at most one point; the value scaled by `unit`. Stops at the first other character. */
+static int parse_decimal(const char **at, uint64_t unit, uint64_t *ret)
+{
+    const char *text = *at;
+    uint64_t value = 0;
+    uint64_t scale = unit;
+
+    if (*text < '0' || *text > '9')
+        return -EINVAL;
+    for (; *text >= '0' && *text <= '9'; text++) {
+        if (__builtin_mul_overflow(value, 10ull, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(*text - '0'), &value))
+            return -ERANGE;
+    }
+    if (__builtin_mul_overflow(value, unit, &value))
+        return -ERANGE;
+    if (*text == '.') {
+        if (*++text < '0' || *text > '9')
+            return -EINVAL;
+        for (; *text >= '0' && *text <= '9'; text++) {
+            scale /= 10;
+            if (__builtin_add_overflow(value, scale * (uint64_t)(*text - '0'), &value))
+                return -ERANGE;
+        }
+    }
+    *at = text;
+    *ret = value;
+    return 0;
+}
+
+int value_parse_duration(const char *text, uint64_t *ret_ns)
+{
+    static const struct {
+        const char *name;
+        uint64_t ns;
+    } units[] = {
+        {"ns", 1},
+        {"us", 1000},
+        {"ms", 1000000},
+        {"s", NS_PER_S},
+        {"m", 60 * NS_PER_S},
+        {"min", 60 * NS_PER_S},
+        {"h", 3600 * NS_PER_S},
+    };
+    const char *suffix = text + strspn(text, "0123456789.");
+
+    if (strcmp(text, "none") == 0) {
+        *ret_ns = 0;
+        return 0;
+    }
+    for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
+        const char *at = text;
+        uint64_t value;
+        int error;
+
+        if (strcmp(suffix, units[i].name) != 0)
+            continue;
+        error = parse_decimal(&at, units[i].ns, &value);
+        if (error)
+            return error;
+        if (at != suffix)
+            return -EINVAL;
+        if (value > DURATION_MAX)
+            return -ERANGE;
+        *ret_ns = value;
+        return 0;
+    }
+    return -EINVAL;
+}
+
+void value_format_duration(uint64_t ns, char *text, size_t size)
+{
+    double s = (double)ns / 1e9;
+
+    if (ns >= 60 * NS_PER_S)
+        snprintf(text, size, "%" PRIu64 "m%02us", (uint64_t)(ns / (60 * NS_PER_S)),
+                 (unsigned)(ns / NS_PER_S % 60));
+    else if (ns >= 10 * NS_PER_S)
+        snprintf(text, size, "%.1fs", s);
+    else if (ns >= NS_PER_S)
+        snprintf(text, size, "%.2fs", s);
+    else
+        snprintf(text, size, "%.0fms", s * 1e3);
+}
+
+int value_parse_probability(const char *text, double *ret)
+{
+    const char *at = text;
+    uint64_t billionths;
+    int error = parse_decimal(&at, NS_PER_S, &billionths);
+
+    if (error)
+        return error;
+    if (*at)
+        return -EINVAL;
+    if (billionths > NS_PER_S)
+        return -ERANGE;
+    *ret = (double)billionths / 1e9;
+    return 0;
+}
+
+bool value_glob(const char *pattern, const char *name)
+{
+    return fnmatch(pattern, name, 0) == 0;
+}
+
+void value_glob_quote(struct bytes *out, const char *text)
+{
+    for (; *text; text++) {
+        if (strchr("*?[]\\", *text))
+            bytes_append(out, "\\", 1);
+        bytes_append(out, text, 1);
+    }
+}
+
+void value_shell_quote(struct bytes *out, const char *text)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "-_./:=,+@%";
+
+    if (*text && strspn(text, plain) == strlen(text)) {
+        bytes_append(out, text, strlen(text));
+        return;
+    }
+    bytes_append(out, "'", 1);
+    for (; *text; text++) {
+        if (*text == '\'')
+            bytes_append(out, "'\\''", 4);
+        else
+            bytes_append(out, text, 1);
+    }
+    bytes_append(out, "'", 1);
+}
+
+/* Levenshtein distance; both words at most WORD_MAX long. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[WORD_MAX + 1];
+    size_t width = strlen(b);
+
+    for (size_t j = 0; j <= width; j++)
+        row[j] = j;
+    for (size_t i = 0; a[i]; i++) {
+        size_t diagonal = row[0];
+
+        row[0] = i + 1;
+        for (size_t j = 0; j < width; j++) {
+            size_t best = diagonal + (a[i] != b[j]);
+
+            diagonal = row[j + 1];
+            if (row[j] + 1 < best)
+                best = row[j] + 1;
+            if (diagonal + 1 < best)
+                best = diagonal + 1;
+            row[j + 1] = best;
+        }
+    }
+    return row[width];
+}
+
+const char *value_nearest(const char *word, const char *(*next)(const void *context, size_t index),
+                          const void *context)
+{
+    const char *nearest = NULL;
+    size_t length = strlen(word);
+    size_t best = length / 3 + 1;
+    const char *candidate;
+
+    if (length > WORD_MAX)
+        return NULL;
+    for (size_t i = 0; (candidate = next(context, i)) != NULL; i++) {
+        size_t d;
+
+        if (strlen(candidate) > WORD_MAX)
+            continue;
+        d = distance(word, candidate);
+        if (d <= best && d < strlen(candidate)) {
+            if (d < best || !nearest)
+                nearest = candidate;
+            best = d;
+        }
+    }
+    return nearest;
+}
