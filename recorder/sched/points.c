@@ -1,0 +1,169 @@
+/* Points: few preemptions under strict random priorities, after PCT (strategies.md 2.3). A change
+ * point lies at a place of one task's own life (near its start more often than far from it, so that
+ * no length need be known) or, when the length is known, uniformly over the run. The task that
+ * reaches one falls below all others. */
+#include "recorder/sched/strategy.h"
+
+#define CALL_REACH 6 /* log2 of how far local points lie, at most */
+#define ATOMIC_REACH 9
+
+static enum event_class draw_class(struct random_stream *r)
+{
+    uint64_t draw = random_below(r, 16);
+
+    return draw < 8 ? EVENT_TICK : draw < 13 ? EVENT_ATOMIC : EVENT_CALL;
+}
+
+static void draw_point(struct sched *s, struct sched_task *t)
+{
+    struct random_stream *r = stream(s, RANDOM_PLACE);
+    enum event_class class = draw_class(r);
+    unsigned reach = s->u.points.reach;
+
+    if (class == EVENT_CALL && reach > CALL_REACH)
+        reach = CALL_REACH;
+    if (class == EVENT_ATOMIC && reach > ATOMIC_REACH)
+        reach = ATOMIC_REACH;
+    t->change_class = class;
+    t->change_at = t->counted[class] + law_log_uniform(r, reach) - 1;
+}
+
+static void draw_global_points(struct sched *s, struct random_stream *r)
+{
+    struct points_state *p = &s->u.points;
+    const uint64_t length[EVENT_CLASS_COUNT] = {s->length.ticks, s->length.atomics,
+                                                s->length.calls};
+
+    p->global_count = 1 + random_below(r, 3);
+    for (size_t i = 0; i < p->global_count; i++) {
+        enum event_class class = draw_class(r);
+
+        if (length[class] == 0)
+            class = EVENT_TICK;
+        p->global_class[i] = class;
+        p->global[i] = length[class] ? random_below(r, length[class]) : SCHED_UNLIMITED;
+    }
+}
+
+static void begin(struct sched *s)
+{
+    struct random_stream *r = stream(s, RANDOM_CHOICE);
+    struct points_state *p = &s->u.points;
+    bool known = s->length.ticks || s->length.atomics || s->length.calls;
+
+    if (known && random_below(r, 2) == 0) {
+        draw_global_points(s, r);
+        return;
+    }
+    p->chance = 2 + random_below(r, 7);
+    p->again = random_below(r, 8);
+    p->reach = 2 + (unsigned)random_below(r, random_below(r, 4) == 0 ? 16 : 7);
+}
+
+static void task_new(struct sched *s, struct sched_task *t)
+{
+    struct random_stream *r = stream(s, RANDOM_CHOICE);
+
+    t->rank = 1 + (int64_t)(random_u64(r) >> 2);
+    if (s->u.points.global_count == 0 && random_below(r, 8) < s->u.points.chance)
+        draw_point(s, t);
+}
+
+static void demote(struct sched *s, struct sched_task *t)
+{
+    t->rank = --s->u.points.lowest;
+    t->change_at = SCHED_UNLIMITED;
+    if (s->u.points.global_count == 0 &&
+        random_below(stream(s, RANDOM_CHOICE), 8) < s->u.points.again)
+        draw_point(s, t);
+}
+
+/* Take a global point that the run has reached. */
+static bool global_reached(struct sched *s, enum event_class class)
+{
+    struct points_state *p = &s->u.points;
+
+    for (size_t i = 0; i < p->global_count; i++) {
+        if (p->global_class[i] != class || p->global[i] == SCHED_UNLIMITED ||
+            s->counted[class] < p->global[i])
+            continue;
+        p->global[i] = SCHED_UNLIMITED;
+        return true;
+    }
+    return false;
+}
+
+static bool reached(struct sched *s, const struct decision *d)
+{
+    struct sched_task *t = d->current;
+
+    if (d->reason == SCHED_SLICE_END) {
+        if (!d->change)
+            return false;
+        global_reached(s, EVENT_TICK);
+        global_reached(s, EVENT_ATOMIC);
+        return true;
+    }
+    if (t->change_class == EVENT_CALL && t->counted[EVENT_CALL] >= t->change_at)
+        return true;
+    return global_reached(s, EVENT_CALL);
+}
+
+static struct sched_task *choose(struct sched *s, const struct decision *d, uint64_t *ret_wait_ns)
+{
+    struct sched_task *best;
+
+    (void)ret_wait_ns;
+    if (d->current && reached(s, d))
+        demote(s, d->current);
+    best = d->candidates[0];
+    for (size_t i = 1; i < d->count; i++) {
+        if (d->candidates[i]->rank > best->rank)
+            best = d->candidates[i];
+    }
+    return best;
+}
+
+static void limit(struct sched_slice *slice, enum event_class class, uint64_t left)
+{
+    if (class == EVENT_TICK && left < slice->ticks)
+        slice->ticks = left;
+    else if (class == EVENT_ATOMIC && left < slice->atomics)
+        slice->atomics = left;
+}
+
+static void slice(struct sched *s, struct sched_task *t, struct sched_slice *ret)
+{
+    struct random_stream *r = stream(s, RANDOM_PLACE);
+    const struct points_state *p = &s->u.points;
+    enum event_class class = t->change_class;
+
+    for (size_t i = 0; i < p->global_count; i++) {
+        uint64_t at = p->global[i], done = s->counted[p->global_class[i]];
+
+        if (at != SCHED_UNLIMITED)
+            limit(ret, p->global_class[i], at > done ? at - done : 0);
+    }
+    if (t->change_at != SCHED_UNLIMITED) {
+        uint64_t done = t->counted[class];
+
+        limit(ret, class, t->change_at > done ? t->change_at - done : 0);
+        if (class != EVENT_CALL && t->change_at == done && t->behind_call &&
+            random_below(r, 16) < s->here_chance) {
+            ret->here = true;
+            ret->steps = 1 + (uint32_t)random_below(r, 24);
+            return;
+        }
+    }
+    ret->steps = law_steps(r, ret->atomics == UINT64_MAX ? EVENT_TICK : EVENT_ATOMIC);
+}
+
+const struct strategy strategy_points = {
+    .name = "points",
+    .begin = begin,
+    .task_new = task_new,
+    .choose = choose,
+    .slice = slice,
+    .fair_ticks = 10000,
+    .fair_ticks_max = 3200000,
+};

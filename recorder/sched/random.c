@@ -1,0 +1,74 @@
+/* The random strategy: draws one flavour per run, and owns the laws that all flavours draw from. */
+#include "recorder/sched/strategy.h"
+
+uint64_t law_log_uniform(struct random_stream *r, unsigned bits)
+{
+    uint64_t base = 1ull << random_below(r, bits + 1);
+
+    return base + random_below(r, base);
+}
+
+/* -ln(u) for u = (x + 1/2) / 2^64, by bits of x: log2 of the mantissa is approximated by a parabola
+ * (error below 0.01), so that no libm's rounding is part of a schedule. */
+static double minus_log(uint64_t x)
+{
+    int zeros = __builtin_clzll(x | 1);
+    double f = (double)(x << zeros >> 11) * 0x1.0p-52 - 1.0;
+
+    return 0.6931471805599453 * ((double)zeros + 1.0 - f * (1.3465553 - 0.3465553 * f));
+}
+
+uint64_t law_geometric(struct random_stream *r, uint64_t mean)
+{
+    double value = minus_log(random_u64(r)) * (double)mean;
+
+    return value > 1e18 ? (uint64_t)1e18 : (uint64_t)value;
+}
+
+uint32_t law_steps(struct random_stream *r, enum event_class class)
+{
+    uint64_t what = random_below(r, 16);
+
+    /* Behind an atomic instruction is as good a place as before it. */
+    if (class == EVENT_ATOMIC && what < 10)
+        return what < 7 ? 0 : 1;
+    if (what < 6)
+        return 0;
+    if (what < 15)
+        return 1 + (uint32_t)random_below(r, 24);
+    return 1 + (uint32_t)random_below(r, 64);
+}
+
+struct sched_task *law_candidate(struct sched *s, const struct decision *d,
+                                 const struct sched_task *except)
+{
+    struct random_stream *r = stream(s, RANDOM_CHOICE);
+    size_t at;
+
+    if (d->count == 1)
+        return d->candidates[0];
+    at = random_below(r, d->count);
+    if (d->candidates[at] == except) /* uniform over the others */
+        at = (at + 1 + random_below(r, d->count - 1)) % d->count;
+    return d->candidates[at];
+}
+
+static void begin(struct sched *s)
+{
+    static const struct {
+        const struct strategy *flavour;
+        uint64_t weight;
+    } flavours[] = {{&strategy_chaos, 3}, {&strategy_walk, 5}, {&strategy_points, 8}};
+    struct random_stream *r = stream(s, RANDOM_CHOICE);
+    uint64_t draw = random_below(r, 16);
+    size_t i = 0;
+
+    while (draw >= flavours[i].weight)
+        draw -= flavours[i++].weight;
+    s->row = flavours[i].flavour;
+    s->random_wake = random_below(r, 4) != 0;
+    s->here_chance = random_below(r, 2) ? random_below(r, 9) : 0;
+    s->row->begin(s);
+}
+
+const struct strategy strategy_random = {.name = "random", .begin = begin};

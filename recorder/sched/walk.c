@@ -1,0 +1,113 @@
+/* Walk: uniformly random preemption. Each run draws how often it switches, per class of event, from
+ * "at nearly every one" to "hardly ever"; after many preemptions the gaps grow, so that long
+ * programs stay affordable. */
+#include "recorder/sched/strategy.h"
+
+#define CHANGES_PER_DOUBLING 200
+
+static uint64_t draw_mean(struct random_stream *r, unsigned bits)
+{
+    return random_below(r, 5) == 0 ? 0 : law_log_uniform(r, bits);
+}
+
+static unsigned bits_of(uint64_t length, unsigned unknown)
+{
+    return length ? 63 - (unsigned)__builtin_clzll(length) : unknown;
+}
+
+static void begin(struct sched *s)
+{
+    struct random_stream *r = stream(s, RANDOM_CHOICE);
+    struct walk_state *w = &s->u.walk;
+
+    w->mean[EVENT_TICK] = draw_mean(r, bits_of(s->length.ticks, 10));
+    w->mean[EVENT_ATOMIC] = draw_mean(r, bits_of(s->length.atomics, 6));
+    w->mean[EVENT_CALL] = draw_mean(r, bits_of(s->length.calls, 5));
+    w->hold = random_below(r, 5);
+    w->child_first = random_below(r, 5);
+    if (random_below(r, 4) == 0)
+        w->quiet_ticks =
+            s->length.ticks ? random_below(r, s->length.ticks) : law_log_uniform(r, 17);
+}
+
+static void task_new(struct sched *s, struct sched_task *t)
+{
+    (void)s;
+    (void)t;
+}
+
+static uint64_t mean_of(const struct sched *s, enum event_class class)
+{
+    uint64_t doublings = s->u.walk.changes / CHANGES_PER_DOUBLING;
+
+    return s->u.walk.mean[class] << (doublings < 30 ? doublings : 30);
+}
+
+static bool quiet(const struct sched *s)
+{
+    return s->counted[EVENT_TICK] < s->u.walk.quiet_ticks;
+}
+
+static struct sched_task *newest(const struct decision *d)
+{
+    struct sched_task *t = d->candidates[0];
+
+    for (size_t i = 1; i < d->count; i++) {
+        if (d->candidates[i]->id > t->id)
+            t = d->candidates[i];
+    }
+    return t;
+}
+
+static struct sched_task *choose(struct sched *s, const struct decision *d, uint64_t *ret_wait_ns)
+{
+    struct random_stream *r = stream(s, RANDOM_CHOICE);
+    struct sched_task *current = d->current;
+    uint64_t mean = mean_of(s, EVENT_CALL);
+    bool change = d->change;
+
+    (void)ret_wait_ns;
+    if (!current)
+        return law_candidate(s, d, NULL);
+    if (d->reason == SCHED_NEW_TASK)
+        return random_below(r, 4) < s->u.walk.child_first ? newest(d) : current;
+    if (d->reason != SCHED_SLICE_END && mean && d->count > 1 && !quiet(s))
+        change = random_below(r, mean + 1) == 0;
+    if (!change)
+        return current;
+    s->u.walk.changes++;
+    if (random_below(r, 4) < s->u.walk.hold)
+        current->penalised = true;
+    return law_candidate(s, d, current);
+}
+
+static void slice(struct sched *s, struct sched_task *t, struct sched_slice *ret)
+{
+    struct random_stream *r = stream(s, RANDOM_PLACE);
+    uint64_t ticks = mean_of(s, EVENT_TICK), atomics = mean_of(s, EVENT_ATOMIC);
+
+    if (quiet(s)) {
+        ret->ticks = s->u.walk.quiet_ticks - s->counted[EVENT_TICK];
+        return;
+    }
+    if (t->behind_call && random_below(r, 16) < s->here_chance) {
+        ret->here = true;
+        ret->steps = 1 + (uint32_t)random_below(r, 24);
+    } else {
+        ret->steps = law_steps(r, ticks ? EVENT_TICK : EVENT_ATOMIC);
+    }
+    if (ticks)
+        ret->ticks = law_geometric(r, ticks);
+    if (atomics)
+        ret->atomics = law_geometric(r, atomics);
+}
+
+const struct strategy strategy_walk = {
+    .name = "walk",
+    .begin = begin,
+    .task_new = task_new,
+    .choose = choose,
+    .slice = slice,
+    .fair_ticks = 10000,
+    .fair_ticks_max = 3200000,
+};
