@@ -146,6 +146,7 @@ bool decode(const uint8_t *code, size_t available, struct decoded *ret)
     ret->lea = z.mnemonic == ZYDIS_MNEMONIC_LEA;
     if (modrm && z.raw.modrm.mod == 0 && z.raw.modrm.rm == 5 && z.raw.disp.size == 32)
         ret->rip_offset = z.raw.disp.offset;
+    ret->immovable = ret->rip_offset && z.address_width != 64;
     if (!z.raw.imm[0].is_relative && z.raw.imm[0].size >= 32) {
         ret->imm_offset = z.raw.imm[0].offset;
         ret->imm_size = z.raw.imm[0].size / 8;

@@ -56,7 +56,8 @@ struct decoded {
     uint8_t lea;            /* lea: rip_offset is then a code or data address, not an access */
     uint8_t imm_offset;     /* offset of an immediate of four or eight bytes (no branch), or 0 */
     uint8_t imm_size;
-    int64_t relative; /* branches and calls with a target: displacement from the end */
+    uint8_t immovable; /* EIP-relative: cannot be copied elsewhere */
+    int64_t relative;  /* branches and calls with a target: displacement from the end */
 };
 
 /* Decode the instruction at code; false: not a valid instruction within `available` bytes. */

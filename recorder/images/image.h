@@ -39,8 +39,8 @@ struct image_segment {
 
 /* Rewrite the ELF file open at fd, or take it from the cache directory (created if needed; key:
  * build-id or content hash, plus rewriter version and RECORDER_PAGE_VERSION; safe under concurrent
- * writers by rename). directory NULL: no cache, an anonymous memfd. *ret_image is NULL with return 0
- * when the file is a valid ELF of this machine that has nothing to rewrite or cannot be rewritten
+ * writers by rename). directory NULL: no cache, an anonymous memfd. *ret_image is NULL with return
+ * 0 when the file is a valid ELF of this machine that has nothing to rewrite or cannot be rewritten
  * (image_open explains in *error->message; the run goes on without ticks there).
  * Errors: -ENOEXEC not an x86-64 ELF; I/O errors. */
 int image_open(const char *directory, int fd, struct image **ret_image, struct rr_error *error);
@@ -66,7 +66,8 @@ enum image_place {
     IMAGE_OUTSIDE,   /* not in a window or stub: the address is the original one */
     IMAGE_START,     /* first byte of a window (the jmp): the original address itself */
     IMAGE_INTERIOR,  /* inside a window, not its start: a stray entry if executed */
-    IMAGE_STUB_HEAD, /* in a stub before its point was counted: original = window start */
+    IMAGE_STUB_HEAD, /* in a stub, in the point before an instruction: original = that
+                      * instruction's address (the window start for a stub's first point) */
     IMAGE_STUB_BODY, /* in a stub behind its point: original = that instruction's address */
 };
 struct image_where {
@@ -77,7 +78,9 @@ struct image_where {
     uint64_t start;    /* window start */
     uint64_t end;      /* one past the window's last byte */
     enum image_point point;
-    bool exact;        /* STUB_BODY: address is at an instruction boundary of the copy */
+    bool exact;   /* STUB_BODY: address is at an instruction boundary of the copy */
+    bool counted; /* STUB_HEAD: the counter has changed already, so let the point finish */
+    bool spilled; /* STUB_HEAD: the program's rcx is in PAGE_SPILL_RCX */
 };
 /* O(log n). address: ELF virtual address (bias subtracted). */
 struct image_where image_locate(const struct image *image, uint64_t address);
@@ -86,8 +89,14 @@ struct image_where image_locate(const struct image *image, uint64_t address);
 size_t image_instruction_length(const uint8_t *code, size_t available);
 
 /* An emulated instruction (cpuid, rdtsc, rdtscp, rdrand, rdseed, xgetbv). */
-enum image_special { SPECIAL_NONE, SPECIAL_CPUID, SPECIAL_RDTSC, SPECIAL_RDTSCP, SPECIAL_RDRAND,
-                     SPECIAL_RDSEED };
+enum image_special {
+    SPECIAL_NONE,
+    SPECIAL_CPUID,
+    SPECIAL_RDTSC,
+    SPECIAL_RDTSCP,
+    SPECIAL_RDRAND,
+    SPECIAL_RDSEED
+};
 struct image_special_instruction {
     enum image_special kind;
     uint8_t length;
