@@ -2,6 +2,7 @@
  * recorder/syscalls; registers are those of the stop. */
 #include "recorder/debug/text.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,10 +18,12 @@
 #define SHOWN_OUTPUT 60
 #define CALL_TEXT_MAX 1024
 
-static const char *const map_names[MAP_OP_KIND_COUNT] = {
+static const char *const map_names[] = {
     [MAP_OP_RESET] = "reset",     [MAP_OP_MAP] = "map",     [MAP_OP_UNMAP] = "unmap",
-    [MAP_OP_PROTECT] = "protect", [MAP_OP_REMAP] = "remap",
+    [MAP_OP_PROTECT] = "protect", [MAP_OP_REMAP] = "remap", [MAP_OP_RANGE] = "range",
 };
+static_assert(sizeof(map_names) / sizeof(map_names[0]) == MAP_OP_KIND_COUNT,
+              "every kind has a name");
 
 void text_put(struct bytes *b, const char *format, ...)
 {

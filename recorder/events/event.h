@@ -13,10 +13,10 @@
 #include <sys/user.h>
 
 enum event_kind {
-    EVENT_START,       /* first event of a task (child: state after clone/fork, set by its parent) */
-    EVENT_EXEC,        /* the address space was replaced: maps begin with MAP_OP_RESET */
-    EVENT_SYSCALL,     /* a system call and its result */
-    EVENT_ENTRY,       /* a system call was entered and parked; its EVENT_SYSCALL comes later */
+    EVENT_START,   /* first event of a task (child: state after clone/fork, set by its parent) */
+    EVENT_EXEC,    /* the address space was replaced: maps begin with MAP_OP_RESET */
+    EVENT_SYSCALL, /* a system call and its result */
+    EVENT_ENTRY,   /* a system call was entered and parked; its EVENT_SYSCALL comes later */
     EVENT_INSTRUCTION, /* rdtsc, rdrand, cpuid miss: answered by the recorder */
     EVENT_PREEMPT,     /* stopped at a counted point, then `steps` single steps further */
     EVENT_FAULT,       /* an instruction raised a signal (the frame, if any, is a later event) */
@@ -44,7 +44,7 @@ enum map_op_kind {
     MAP_OP_UNMAP,   /* address, length */
     MAP_OP_PROTECT, /* address, length, prot */
     MAP_OP_REMAP,   /* address, length -> new_address, new_length (MREMAP_FIXED) */
-    MAP_OP_RANGE,   /* CHECKSUM: a range that was summed (none: all writable memory); changes nothing */
+    MAP_OP_RANGE,   /* CHECKSUM: a range that was summed (none: all writable memory); no change */
     MAP_OP_KIND_COUNT
 };
 struct map_op {
@@ -73,26 +73,29 @@ struct event_output {
 
 struct event {
     enum event_kind kind;
-    uint32_t task;   /* the recorder's id: 1, 2, 3... in order of creation; never a tid */
-    uint64_t ticks;  /* of this task since its birth, at the stop */
-    uint32_t steps;  /* PREEMPT: single steps after the point's trap */
-    uint8_t counter; /* PREEMPT: which counter trapped (0 ticks, 1 atomics) */
+    uint32_t task;    /* the recorder's id: 1, 2, 3... in order of creation; never a tid */
+    uint64_t ticks;   /* of this task since its birth, at the stop */
+    uint32_t steps;   /* PREEMPT: single steps after the point's trap */
+    uint8_t counter;  /* PREEMPT: which counter trapped (0 ticks, 1 atomics); 2: none, the steps
+                       * begin  where the task is now */
     uint64_t atomics; /* of this task since its birth, at the stop */
 
     struct user_regs_struct before; /* registers at the stop, canonical (no stub addresses) */
     struct user_regs_struct after;  /* registers with which the task goes on */
 
-    /* SYSCALL, ENTRY: before.orig_rax is the number, before.rdi.. the arguments; after.rax the result */
-    bool entered;    /* SYSCALL: an ENTRY event for this call came before */
-    uint32_t child;  /* SYSCALL of the clone family: the new task's id, else 0 */
+    /* SYSCALL, ENTRY: before.orig_rax is the number, before.rdi.. the arguments; after.rax the
+     * result */
+    bool entered;   /* SYSCALL: an ENTRY event for this call came before */
+    uint32_t child; /* SYSCALL of the clone family: the new task's id, else 0 */
     uint64_t clone_flags;
     bool detach_result; /* reserved: 0 */
-    int32_t signal;  /* FAULT, SIGNAL: number */
-    int32_t status;  /* EXIT, END: as wait(2) */
-    uint64_t clock;  /* virtual time in ns, for dump and timelines */
-    uint64_t checksum; /* CHECKSUM: of the memory */
+    int32_t signal;     /* FAULT, SIGNAL: number */
+    int32_t status;     /* EXIT, END: as wait(2) */
+    uint64_t clock;     /* virtual time in ns, for dump and timelines */
+    uint64_t checksum;  /* CHECKSUM: of the memory */
 
-    const uint8_t *xstate; /* SIGNAL, SIGRETURN, START: extended state to set (NT_X86_XSTATE), or NULL */
+    const uint8_t
+        *xstate; /* SIGNAL, SIGRETURN, START: extended state to set (NT_X86_XSTATE), or NULL */
     uint32_t xstate_length;
 
     struct event_write *writes;

@@ -268,7 +268,7 @@ static int check_checksum(const char *text, size_t length, struct rr_error *erro
     struct bytes expected;
     int result = 0;
 
-    if (length < CHECKSUM_LENGTH)
+    if (length <= CHECKSUM_LENGTH)
         return rr_error_set(error, -EBADMSG, "it is cut off at offset %zu", length);
     bytes_init(&expected);
     bytes_append(&expected, text, length - CHECKSUM_LENGTH);
