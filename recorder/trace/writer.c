@@ -22,11 +22,13 @@
 
 #define COMPRESSION_LEVEL 1
 
-/* A frame ends at the first event that reaches one of these. The count holds for streaming only,
- * where it bounds what a killed recorder loses. */
+/* A frame ends at the first event that reaches one of these. The counts hold for streaming only,
+ * where they bound what a killed recorder loses: early frames are short, so that this is little of
+ * a short trace as well. */
 #define FRAME_EVENT_BYTES (256u << 10)
 #define FRAME_DATA_BYTES (1u << 20)
 #define FRAME_EVENT_COUNT 512
+#define FRAME_EVENT_COUNT_FIRST 32
 
 /* In memory, this much may stay uncompressed. */
 #define RAW_MEMORY_MAX (16u << 20)
@@ -336,6 +338,16 @@ uint64_t trace_writer_memory(const struct trace_writer *w)
 
 /* ---- events ---- */
 
+static bool frame_is_full(const struct trace_writer *w)
+{
+    const struct segment *s = &w->open;
+
+    if (s->events.length >= FRAME_EVENT_BYTES || s->data.length >= FRAME_DATA_BYTES)
+        return true;
+    return w->output && (s->event_count >= FRAME_EVENT_COUNT ||
+                         s->event_count >= s->first_event + FRAME_EVENT_COUNT_FIRST);
+}
+
 int trace_writer_event(struct trace_writer *w, const struct event *event, struct rr_error *error)
 {
     int result;
@@ -359,10 +371,7 @@ int trace_writer_event(struct trace_writer *w, const struct event *event, struct
     w->open.event_count++;
     if (w->output && event->output.length)
         bytes_append(&w->text[event->output.stream - 1], event->output.data, event->output.length);
-    if (w->open.events.length < FRAME_EVENT_BYTES && w->open.data.length < FRAME_DATA_BYTES &&
-        !(w->output && w->open.event_count >= FRAME_EVENT_COUNT))
-        return 0;
-    return trace_writer_flush(w, error);
+    return frame_is_full(w) ? trace_writer_flush(w, error) : 0;
 }
 
 int trace_writer_flush(struct trace_writer *w, struct rr_error *error)
