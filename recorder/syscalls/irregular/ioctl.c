@@ -23,6 +23,7 @@ enum ioctl_argument {
     ARGUMENT_IFCONF,
     ARGUMENT_DEDUPE,
     ARGUMENT_FIEMAP,
+    ARGUMENT_SIZED, /* read and written; grows from kernel to kernel, the request has its size */
     ARGUMENT_REFUSED,
     ARGUMENT_FOREIGN,
 };
@@ -51,8 +52,10 @@ _Static_assert(sizeof(struct loop_info64) == 232, "loop_info64");
 
 static const struct ioctl_request *request_by_number(uint32_t number)
 {
+    uint32_t without_size = number & ~(uint32_t)IOCSIZE_MASK;
+
     for (size_t i = 0; i < sizeof(requests) / sizeof(*requests); i++)
-        if (requests[i].number == number)
+        if (requests[i].number == (requests[i].argument == ARGUMENT_SIZED ? without_size : number))
             return &requests[i];
     return NULL;
 }
@@ -128,6 +131,8 @@ static int ioctl_outputs(const struct irregular_call *call, struct syscall_regio
         return regions_add(ret, call->args[2], irregular_reach(call->result, request->bytes));
     case ARGUMENT_INOUT:
         return regions_add(ret, call->args[2], request->bytes);
+    case ARGUMENT_SIZED:
+        return regions_add(ret, call->args[2], _IOC_SIZE((uint32_t)call->args[1]));
     case ARGUMENT_IFCONF:
         return ifconf_outputs(call, ret);
     case ARGUMENT_FIEMAP:
