@@ -162,6 +162,8 @@ static char *absolute(const char *directory, const char *path)
     size_t size = strlen(directory) + strlen(path) + 2;
     char *result = suite_calloc(size, 1);
 
+    while (path[0] == '.' && path[1] == '/')
+        path += 2;
     if (*path == '/')
         snprintf(result, size, "%s", path);
     else
@@ -187,19 +189,20 @@ static int find_in(const char *directory, const char *name, char **ret)
 static int find_program(const struct suite *suite, struct suite_test *test, struct rr_error *error)
 {
     const char *name = test->command[0];
+    char *path = absolute(suite->directory, name);
     char *found = NULL;
-    int code = -ENOENT;
+    int code;
 
-    if (!strchr(name, '/')) {
+    if (strchr(name, '/')) {
+        code = record_find_program(path, NULL, NULL, &found, error);
+    } else {
         code = find_in(suite->directory, name, &found);
         for (char **at = suite->search; code && at && *at; at++)
             code = find_in(*at, name, &found);
+        if (code)
+            code = record_find_program(name, NULL, getenv("PATH"), &found, error);
     }
-    if (code) {
-        const char *path = getenv("PATH");
-
-        code = record_find_program(name, suite->directory, path, &found, error);
-    }
+    free(path);
     if (code) {
         rr_error_context(error, "%s:%zu:%zu: command", suite->path, test->command_line,
                          test->command_column);
@@ -207,8 +210,11 @@ static int find_program(const struct suite *suite, struct suite_test *test, stru
     }
     free(test->program);
     test->program = found;
-    if (*found != '/') {
-        test->program = absolute(suite->directory, found);
+    if (*found != '/') { /* PATH may hold relative folders; the program starts in another one */
+        char *here = getcwd(NULL, 0);
+
+        test->program = absolute(here ? here : "", found);
+        free(here);
         free(found);
     }
     return 0;

@@ -1,0 +1,103 @@
+/* What counts as a failure, and how it is worded. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "harness/run/judge.h"
+
+#define EXIT(n) ((n) << 8)
+
+/* Judge a run with this wait status and stdout under `expect:`; the reason must have these words.
+ */
+static void judged(const char *expect, int status, const char *output, size_t length,
+                   enum outcome outcome, const char *words)
+{
+    char text[512];
+    struct suite *suite = NULL;
+    struct rr_error error;
+    struct record_result result = {
+        .status = status, .output = {(char *)(uintptr_t)output}, .output_length = {length}};
+    struct bytes reason;
+
+    snprintf(text, sizeof(text),
+             "version: 1\ntests: [{name: a, command: [x], timeout: 2s, expect: %s}]\n", expect);
+    if (suite_parse("s", "/", text, strlen(text), &suite, &error))
+        fail_msg("%s", error.message);
+    bytes_init(&reason);
+    assert_int_equal(judge_run(&suite->tests[0], &result, &reason), outcome);
+    bytes_append(&reason, "", 1);
+    assert_string_equal((char *)reason.data, words);
+    bytes_done(&reason);
+    suite_free(suite);
+}
+
+static void test_status(void **state)
+{
+    (void)state;
+    judged("{}", EXIT(0), "", 0, OUTCOME_PASS, "");
+    judged("{}", EXIT(1), "", 0, OUTCOME_FAIL, "exit 1, expected exit 0");
+    judged("{exit: 3}", EXIT(3), "", 0, OUTCOME_PASS, "");
+    judged("{exit: 3}", EXIT(0), "", 0, OUTCOME_FAIL, "exit 0, expected exit 3");
+    judged("{}", SIGSEGV, "", 0, OUTCOME_FAIL, "killed by SIGSEGV, expected exit 0");
+    judged("{signal: SIGABRT}", SIGABRT | 0x80, "", 0, OUTCOME_PASS, "");
+    judged("{signal: SIGABRT}", EXIT(134), "", 0, OUTCOME_FAIL,
+           "exit 134, expected to be killed by SIGABRT");
+}
+
+static void test_output(void **state)
+{
+    (void)state;
+    judged("{stdout: ok}", EXIT(0), "it is ok.", 9, OUTCOME_PASS, "");
+    judged("{stdout: ok}", EXIT(0), "it is not.", 10, OUTCOME_FAIL, "stdout lacks 'ok'");
+    judged("{stdout: ok}", EXIT(0), "\0ok", 3, OUTCOME_PASS, "");
+    judged("{stdout_exact: \"a\\n\"}", EXIT(0), "a\n", 2, OUTCOME_PASS, "");
+    judged("{stdout_exact: a}", EXIT(0), "a\n", 2, OUTCOME_FAIL, "stdout is not exactly 'a'");
+    judged("{stdout_exact: ''}", EXIT(0), "", 0, OUTCOME_PASS, "");
+    judged("{stdout_regex: '^b+$'}", EXIT(0), "a\nbbb\nc\n", 8, OUTCOME_PASS, "");
+    judged("{stdout_regex: '^b+$'}", EXIT(0), "a\nbbx\nc\n", 8, OUTCOME_FAIL,
+           "stdout does not match '^b+$'");
+    judged("{stderr: x}", EXIT(0), "x", 1, OUTCOME_FAIL, "stderr lacks 'x'");
+    judged("{exit: 1, stdout: ok}", EXIT(0), "", 0, OUTCOME_FAIL, "exit 0, expected exit 1");
+}
+
+static void verdict(enum record_verdict verdict, const char *message, enum outcome outcome,
+                    const char *words)
+{
+    struct suite_test test = {.timeout_ns = 2000000000, .virtual_timeout_ns = 60000000000};
+    struct record_result result = {.verdict = verdict, .message = (char *)(uintptr_t)message};
+    struct bytes reason;
+
+    bytes_init(&reason);
+    assert_int_equal(judge_run(&test, &result, &reason), outcome);
+    bytes_append(&reason, "", 1);
+    assert_string_equal((char *)reason.data, words);
+    bytes_done(&reason);
+}
+
+static void test_verdicts(void **state)
+{
+    (void)state;
+    verdict(RECORD_VERDICT_DEADLOCK, "two tasks", OUTCOME_FAIL, "deadlock: two tasks");
+    verdict(RECORD_VERDICT_TIMEOUT, NULL, OUTCOME_FAIL, "timeout: still running after 2.00s");
+    verdict(RECORD_VERDICT_VIRTUAL_TIMEOUT, NULL, OUTCOME_FAIL,
+            "virtual timeout: still running after 1m00s of virtual time");
+    verdict(RECORD_VERDICT_UNSUPPORTED, "bpf(0)", OUTCOME_ERROR, "unsupported: bpf(0)");
+    verdict(RECORD_VERDICT_INTERRUPTED, NULL, OUTCOME_CANCELLED, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_status),
+        cmocka_unit_test(test_output),
+        cmocka_unit_test(test_verdicts),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
