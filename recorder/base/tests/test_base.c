@@ -1,0 +1,100 @@
+/* base: varints survive damage, hashes differ, streams are independent. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <errno.h>
+#include <cmocka.h>
+
+#include "recorder/base/bytes.h"
+#include "recorder/base/error.h"
+#include "recorder/base/random.h"
+
+static void test_varints_round_trip(void **state)
+{
+    static const uint64_t values[] = {0, 1, 127, 128, 1ull << 32, UINT64_MAX};
+    static const int64_t signed_values[] = {0, -1, 1, INT64_MIN, INT64_MAX};
+    struct bytes b;
+    struct bytes_reader r;
+
+    (void)state;
+    bytes_init(&b);
+    for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++)
+        bytes_put_uvarint(&b, values[i]);
+    for (size_t i = 0; i < sizeof(signed_values) / sizeof(*signed_values); i++)
+        bytes_put_svarint(&b, signed_values[i]);
+    bytes_reader_init(&r, b.data, b.length);
+    for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++)
+        assert_true(bytes_get_uvarint(&r) == values[i]);
+    for (size_t i = 0; i < sizeof(signed_values) / sizeof(*signed_values); i++)
+        assert_true(bytes_get_svarint(&r) == signed_values[i]);
+    assert_int_equal(r.failed, 0);
+    assert_true(bytes_get_uvarint(&r) == 0);
+    assert_int_equal(r.failed, 1);
+    bytes_done(&b);
+}
+
+static void test_overlong_varint_fails(void **state)
+{
+    static const uint8_t bad[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f};
+    struct bytes_reader r;
+
+    (void)state;
+    bytes_reader_init(&r, bad, sizeof(bad));
+    bytes_get_uvarint(&r);
+    assert_int_equal(r.failed, 1);
+}
+
+static void test_hash_depends_on_every_byte(void **state)
+{
+    uint8_t data[100] = {0};
+    uint64_t base = bytes_hash(data, sizeof(data), 1);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(data); i++) {
+        data[i] ^= 1;
+        assert_true(bytes_hash(data, sizeof(data), 1) != base);
+        data[i] ^= 1;
+    }
+    assert_true(bytes_hash(data, sizeof(data), 2) != base);
+}
+
+static void test_streams_are_independent(void **state)
+{
+    struct random_stream choice, place, again;
+
+    (void)state;
+    random_init(&choice, 7, RANDOM_CHOICE);
+    random_init(&place, 7, RANDOM_PLACE);
+    random_init(&again, 7, RANDOM_CHOICE);
+    for (int i = 0; i < 100; i++) {
+        uint64_t value = random_u64(&choice);
+
+        assert_true(value != random_u64(&place));
+        assert_true(value == random_u64(&again));
+        assert_true(random_below(&place, 3) < 3);
+    }
+    assert_true(random_run_seed(1, "a", 1) != random_run_seed(1, "a", 2));
+    assert_true(random_run_seed(1, "a", 1) != random_run_seed(1, "b", 1));
+}
+
+static void test_error_context(void **state)
+{
+    struct rr_error error;
+
+    (void)state;
+    assert_int_equal(rr_error_set(&error, -ENOENT, "%s is missing", "x"), -ENOENT);
+    assert_int_equal(rr_error_context(&error, "suite.yaml"), -ENOENT);
+    assert_string_equal(error.message, "suite.yaml: x is missing");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_varints_round_trip),      cmocka_unit_test(test_overlong_varint_fails),
+        cmocka_unit_test(test_hash_depends_on_every_byte), cmocka_unit_test(test_streams_are_independent),
+        cmocka_unit_test(test_error_context),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,404 @@
+/* One system call from its entry stop to its event: which handler, run or answered or parked, what it
+ * wrote. Knows nothing of single calls: models.c names their handlers. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+
+#include "recorder/base/file.h"
+#include "recorder/base/log.h"
+#include "recorder/record/blocking.h"
+#include "recorder/record/fds.h"
+#include "recorder/record/inject.h"
+#include "recorder/record/output.h"
+#include "recorder/record/process.h"
+#include "recorder/record/session.h"
+#include "recorder/record/signal.h"
+
+int call_memory_read(void *task, struct taddr address, void *ret, size_t length)
+{
+    return tracee_read(((struct task *)task)->tid, address.value, ret, length) < 0 ? -EFAULT : 0;
+}
+
+enum call_action call_answer(struct call *c, int64_t result)
+{
+    c->result = result;
+    return CALL_DONE;
+}
+
+enum call_action call_park(struct task *t, struct call *c, const char *what, uint64_t deadline)
+{
+    (void)t;
+    c->what = what;
+    c->deadline = deadline;
+    return CALL_PARK;
+}
+
+static void forget_deadline(struct session *s, struct task *t)
+{
+    if (t->call.has_deadline_entry)
+        clock_deadline_remove(s->clock, t->id, 0);
+    t->call.has_deadline_entry = false;
+}
+
+void call_drop(struct session *s, struct task *t)
+{
+    struct call *c = &t->call;
+
+    forget_deadline(s, t);
+    futex_cancel(s->futexes, t->id);
+    blocking_release(c);
+    bytes_clear(&c->buffer);
+    c->active = false;
+}
+
+/* ---- running ------------------------------------------------------------------------------- */
+
+static void set_run_registers(struct call *c, struct user_regs_struct *r)
+{
+    *r = c->before;
+    r->orig_rax = r->rax = c->run_nr;
+    r->rdi = c->run_args[0];
+    r->rsi = c->run_args[1];
+    r->rdx = c->run_args[2];
+    r->r10 = c->run_args[3];
+    r->r8 = c->run_args[4];
+    r->r9 = c->run_args[5];
+}
+
+static bool is_restart(int64_t result)
+{
+    return result == -512 || result == -513 || result == -514 || result == -516;
+}
+
+/* The entry stop is gone (a remote call used it) or the kernel wants the call again: step back onto the
+ * `syscall` instruction and come to its entry stop anew. */
+static int reenter(struct session *s, struct task *t, struct call *c)
+{
+    struct user_regs_struct r = c->before;
+    struct stop stop;
+    int got;
+
+    r.rip -= 2;
+    r.rax = c->before.orig_rax;
+    r.orig_rax = (unsigned long long)-1;
+    if (tracee_set_regs(t->tid, &r) < 0)
+        return -ESRCH;
+    do {
+        if (ptrace(PTRACE_CONT, t->tid, 0, 0) < 0)
+            return -ESRCH;
+        do
+            got = wait_next(t->tid, true, &stop);
+        while (got == -EINTR);
+        s->result->statistics.stops++;
+    } while (got == 1 && (stop.kind == STOP_SIGNAL || stop.kind == STOP_INITIAL));
+    if (got == 1 && stop.kind == STOP_SECCOMP)
+        return 0;
+    if (got == 1 && stop.kind == STOP_EXIT)
+        process_task_exiting(s, t, (int)stop.message);
+    else
+        process_task_dead(s, t, got == 1 ? stop.status : 0);
+    return -ESRCH;
+}
+
+/* To the exit stop. 0, or -ESRCH: the task is gone and accounted for. */
+static int run_in_kernel(struct session *s, struct task *t, struct call *c)
+{
+    struct user_regs_struct r;
+    struct stop stop;
+    int got;
+
+    for (;;) {
+        if (c->stop_lost && reenter(s, t, c) < 0)
+            return -ESRCH;
+        c->stop_lost = false;
+        set_run_registers(c, &r);
+        if (memcmp(&r, &t->regs, sizeof(r)) != 0 || t->regs_dirty)
+            tracee_set_regs(t->tid, &r);
+        ptrace(PTRACE_SYSCALL, t->tid, 0, 0);
+        do {
+            got = wait_next(t->tid, true, &stop);
+            /* the session's 10 ms timer: slow is not asleep (design.md section 12) */
+            if (got == -EINTR && blocking_task_letter(t->tid) == 'S') {
+                blocking_fell_asleep(s, t);
+                return -EAGAIN;
+            }
+        } while (got == -EINTR);
+        s->result->statistics.stops++;
+        if (got == 1 && stop.kind == STOP_SYSCALL_EXIT) {
+            if (tracee_get_regs(t->tid, &t->regs) < 0)
+                return -ESRCH;
+            if (!is_restart((int64_t)t->regs.rax))
+                break;
+            c->stop_lost = true;
+            continue;
+        }
+        if (got == 1 && stop.kind == STOP_EXIT)
+            process_task_exiting(s, t, (int)stop.message);
+        else if (got == 1 && stop.kind != STOP_DEAD)
+            continue;
+        else
+            process_task_dead(s, t, got == 1 ? stop.status : 0);
+        return -ESRCH;
+    }
+    c->result = (int64_t)t->regs.rax;
+    /* what the program sees: its own arguments, as the kernel preserves them */
+    r = c->before;
+    r.rax = t->regs.rax;
+    r.fs_base = t->regs.fs_base;
+    r.gs_base = t->regs.gs_base;
+    r.orig_rax = (unsigned long long)-1;
+    t->regs_dirty = memcmp(&r, &t->regs, sizeof(r)) != 0;
+    t->regs = r;
+    s->state_changed = true;
+    return 0;
+}
+
+static void read_outputs(struct session *s, struct task *t, struct call *c)
+{
+    static struct syscall_regions regions;
+    struct syscall_memory memory = {call_memory_read, t};
+
+    if (c->row->class != SYSCALL_CLASS_RUN && !c->outputs)
+        return;
+    if (syscall_outputs(c->nr, c->args, c->result, &memory, &regions) < 0)
+        return;
+    for (size_t i = 0; i < regions.count; i++)
+        emit_memory(s, t, regions.region[i].address, regions.region[i].length);
+}
+
+static void close_duplicate(struct session *s, struct task *t, struct call *c)
+{
+    struct user_regs_struct saved = t->regs;
+    int64_t ignored;
+
+    if (c->close_after <= 0)
+        return;
+    task_call(s, t, SYS_close, (uint64_t[6]){(uint64_t)c->close_after}, &ignored);
+    t->regs = saved;
+    t->regs_dirty = true;
+    c->close_after = 0;
+}
+
+void call_complete(struct session *s, struct task *t)
+{
+    struct call *c = &t->call;
+
+    c->active = false;
+    t->state = TASK_READY;
+    forget_deadline(s, t);
+    blocking_release(c);
+    signal_restore_mask(t, c);
+    s->building.event.entered = c->entered;
+    emit_end(s, t);
+    if (c->after)
+        c->after(s, t, c);
+    if (t->process->live_tasks > 1 || s->live > 1)
+        s->reschedule = true;
+}
+
+static void finish_run(struct session *s, struct task *t, struct call *c)
+{
+    close_duplicate(s, t, c);
+    if (c->finish)
+        c->finish(s, t, c);
+    read_outputs(s, t, c);
+    fds_after_call(s, t, c);
+    output_capture(s, t, c);
+    t->regs.rax = (uint64_t)c->result;
+    if (c->result == -EPIPE)
+        output_broken_pipe(s, t, c);
+    call_complete(s, t);
+}
+
+static void park(struct session *s, struct task *t, struct call *c)
+{
+    if (!c->entered) {
+        emit_begin(s, t, EVENT_ENTRY);
+        s->building.event.before = c->before;
+        emit_end(s, t);
+        c->entered = true;
+    }
+    t->needs_event = false;
+    t->state = TASK_PARKED;
+    c->woken = false;
+    if (c->deadline != UINT64_MAX && !c->has_deadline_entry) {
+        clock_deadline_add(s->clock, (struct clock_deadline){c->deadline, t->id, 0});
+        c->has_deadline_entry = true;
+    }
+    s->reason = SCHED_BLOCKED;
+    s->reschedule = true;
+    s->state_changed = true;
+    inject_at_park(s, t);
+}
+
+static void act(struct session *s, struct task *t, struct call *c, enum call_action action)
+{
+    switch (action) {
+    case CALL_DONE:
+        t->regs = c->before;
+        t->regs.rax = (uint64_t)c->result;
+        t->regs.orig_rax = (unsigned long long)-1;
+        t->regs_dirty = true;
+        if (c->outputs)
+            read_outputs(s, t, c);
+        call_complete(s, t);
+        return;
+    case CALL_REGS:
+        call_complete(s, t);
+        return;
+    case CALL_RUN:
+        if (run_in_kernel(s, t, c) == 0)
+            finish_run(s, t, c);
+        return;
+    case CALL_PARK:
+        park(s, t, c);
+        return;
+    case CALL_GONE:
+        return;
+    }
+}
+
+void call_kernel_done(struct session *s, struct task *t)
+{
+    struct call *c = &t->call;
+    struct user_regs_struct r = c->before;
+
+    c->in_kernel = false;
+    c->result = (int64_t)t->regs.rax;
+    r.rax = t->regs.rax;
+    r.orig_rax = (unsigned long long)-1;
+    t->regs = r;
+    t->regs_dirty = true;
+    if (is_restart(c->result)) {
+        c->stop_lost = true;
+        act(s, t, c, CALL_RUN);
+        return;
+    }
+    emit_begin(s, t, EVENT_SYSCALL);
+    s->building.event.before = c->before;
+    finish_run(s, t, c);
+}
+
+/* ---- entry --------------------------------------------------------------------------------- */
+
+static call_handler default_handler(const struct syscall_row *row)
+{
+    switch (row->blocks) {
+    case SYSCALL_BLOCKS_READ:
+    case SYSCALL_BLOCKS_WRITE:
+    case SYSCALL_BLOCKS_ACCEPT:
+        return blocking_fd_call;
+    default:
+        return NULL;
+    }
+}
+
+static void refuse(struct session *s, struct task *t, const struct syscall_row *row, const char *message)
+{
+    struct syscall_memory memory = {call_memory_read, t};
+    char text[512];
+
+    syscall_format(t->call.nr, t->call.args, &memory, text, sizeof(text));
+    session_fail(s, RECORD_VERDICT_UNSUPPORTED, "%s (pid %d) called %s, which is not modelled%s%s",
+                 t->name, t->process->pid, text, message[0] ? ": " : "",
+                 message[0] ? message : (row && row->reason ? row->reason : ""));
+}
+
+void call_entry(struct session *s, struct task *t)
+{
+    struct call *c = &t->call;
+    struct bytes buffer = c->buffer;
+    struct pollfd *poll_space = c->poll;
+    struct syscall_memory memory = {call_memory_read, t};
+    char message[512] = "";
+    int check;
+
+    memset(c, 0, sizeof(*c));
+    c->buffer = buffer;
+    c->poll = poll_space;
+    bytes_clear(&c->buffer);
+    c->dup_fd = -1;
+    c->active = true;
+    c->deadline = UINT64_MAX;
+    c->before = t->regs;
+    c->nr = c->run_nr = t->regs.orig_rax;
+    c->args[0] = t->regs.rdi;
+    c->args[1] = t->regs.rsi;
+    c->args[2] = t->regs.rdx;
+    c->args[3] = t->regs.r10;
+    c->args[4] = t->regs.r8;
+    c->args[5] = t->regs.r9;
+    memcpy(c->run_args, c->args, sizeof(c->args));
+    c->row = syscall_row_by_number(c->nr);
+    s->result->statistics.syscalls_total++;
+    clock_advance(s->clock, CLOCK_NS_PER_CALL);
+    t->cpu_ns += CLOCK_NS_PER_CALL;
+    t->process->cpu_ns += CLOCK_NS_PER_CALL;
+    sched_ran(s->sched, t->id, 0, 0, 1);
+    emit_begin(s, t, EVENT_SYSCALL);
+    if (!c->row) {
+        act(s, t, c, call_answer(c, -ENOSYS));
+        return;
+    }
+    check = syscall_check(c->nr, c->args, &memory, message, sizeof(message));
+    if (check > 0) {
+        act(s, t, c, call_answer(c, -check));
+        return;
+    }
+    if (check < 0) {
+        refuse(s, t, c->row, message);
+        return;
+    }
+    c->handler = c->nr < SYSCALL_NUMBER_LIMIT ? call_models[c->nr] : NULL;
+    if (!c->handler)
+        c->handler = default_handler(c->row);
+    if (!c->handler && c->row->class == SYSCALL_CLASS_MODEL) {
+        refuse(s, t, c->row, "");
+        return;
+    }
+    if (inject_at_entry(s, t))
+        return;
+    act(s, t, c, c->handler ? c->handler(s, t, c) : CALL_RUN);
+}
+
+void call_retry(struct session *s, struct task *t)
+{
+    struct call *c = &t->call;
+
+    c->retry = true;
+    t->regs = c->before;
+    emit_begin(s, t, EVENT_SYSCALL);
+    act(s, t, c, c->handler(s, t, c));
+}
+
+void call_interrupt(struct session *s, struct task *t, bool handler_runs, bool sa_restart)
+{
+    struct call *c = &t->call;
+    int group = signal_restart_group(c->nr, c->args);
+    bool restart = !c->no_restart &&
+                   (!handler_runs || (group == SIGNAL_RESTART_IF_SA_RESTART && sa_restart));
+
+    c->interrupted = true;
+    futex_cancel(s->futexes, t->id);
+    t->regs = c->before;
+    emit_begin(s, t, EVENT_SYSCALL);
+    t->regs.orig_rax = (unsigned long long)-1;
+    t->regs_dirty = true;
+    if (c->progress > 0) {
+        c->result = c->progress;
+        t->regs.rax = (uint64_t)c->result;
+    } else if (restart) {
+        c->result = -512;
+        t->regs.rip -= 2;
+        t->regs.rax = c->before.orig_rax;
+    } else {
+        c->result = -EINTR;
+        t->regs.rax = (uint64_t)c->result;
+        if (c->interrupt)
+            c->interrupt(s, t, c);
+    }
+    c->after = NULL;
+    call_complete(s, t);
+}

@@ -1,0 +1,282 @@
+/* clone, fork, vfork, clone3, execve: the kernel makes the task, the recorder holds it. */
+#include <errno.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+
+#include "recorder/base/log.h"
+#include "recorder/base/file.h"
+#include "recorder/record/fds.h"
+#include "recorder/record/process.h"
+#include "recorder/record/space.h"
+
+/* Run the clone-like call of run_nr/run_args to its exit stop; new tid (tracer's view) or 0. */
+static pid_t run_clone(struct session *s, struct task *t, struct call *c)
+{
+    struct user_regs_struct r = c->before;
+    struct stop stop;
+    pid_t child = 0;
+
+    r.orig_rax = r.rax = c->run_nr;
+    r.rdi = c->run_args[0];
+    r.rsi = c->run_args[1];
+    r.rdx = c->run_args[2];
+    r.r10 = c->run_args[3];
+    r.r8 = c->run_args[4];
+    if (tracee_set_regs(t->tid, &r) < 0)
+        return 0;
+    for (;;) {
+        int got;
+
+        if (ptrace(PTRACE_SYSCALL, t->tid, 0, 0) < 0)
+            return child;
+        do
+            got = wait_next(t->tid, true, &stop);
+        while (got == -EINTR);
+        s->result->statistics.stops++;
+        if (got < 0 || stop.kind == STOP_DEAD || stop.kind == STOP_EXIT)
+            return child;
+        if (stop.kind == STOP_CLONE)
+            child = (pid_t)stop.message;
+        if (stop.kind == STOP_SYSCALL_EXIT)
+            break;
+        /* a signal that came in first makes the kernel restart the call: it is seen again */
+    }
+    tracee_get_regs(t->tid, &r);
+    c->result = (int64_t)r.rax;
+    return child;
+}
+
+static void await_birth(pid_t child)
+{
+    struct stop stop;
+    int got;
+
+    do
+        got = wait_next(child, true, &stop);
+    while (got == -EINTR || (got == 1 && stop.kind != STOP_INITIAL && stop.kind != STOP_DEAD &&
+                             ptrace(PTRACE_CONT, child, 0, 0) == 0));
+}
+
+static enum call_action do_clone(struct session *s, struct task *t, struct call *c, uint64_t flags,
+                                 uint64_t parent_tid, uint64_t child_tid)
+{
+    struct task *child;
+    pid_t tid = run_clone(s, t, c);
+    struct event *e = &s->building.event;
+
+    /* the child's view of the registers: as ours, but rax 0 (and its own stack and TLS) */
+    t->regs = c->before;
+    t->regs_dirty = true;
+    s->state_changed = true;
+    if (tid <= 0 || c->result < 0)
+        return CALL_DONE;
+    await_birth(tid);
+    child = session_task_new(s, t, tid, flags);
+    child->ns_tid = (pid_t)c->result;
+    if (!(flags & CLONE_THREAD)) {
+        child->process->pid = child->ns_tid;
+        child->process->exit_signal = (int)(flags & CSIGNAL);
+        child->process->uid = t->process->uid;
+        if (flags & CLONE_PARENT)
+            child->process->parent = t->process->parent;
+    }
+    tracee_get_regs(tid, &child->regs);
+    child->regs.orig_rax = (unsigned long long)-1;
+    child->regs.rax = 0;
+    child->regs_dirty = true;
+    if (flags & CLONE_CHILD_CLEARTID)
+        child->clear_tid = child_tid;
+    e->child = child->id;
+    e->clone_flags = flags & ~(uint64_t)(CLONE_VFORK | CLONE_CHILD_CLEARTID);
+    if (flags & CLONE_PARENT_SETTID)
+        emit_memory(s, t, parent_tid, 4);
+    if (flags & CLONE_PIDFD)
+        emit_memory(s, t, c->scratch[0], 4);
+    if (flags & CLONE_VFORK) {
+        child->process->vfork_parent = t;
+        t->vfork_child = true;
+    }
+    s->reason = SCHED_NEW_TASK;
+    s->reschedule = true;
+    c->scratch[2] = child->id;
+    return CALL_DONE;
+}
+
+/* The child's START event: its registers and what only its memory shows (CLONE_CHILD_SETTID). */
+static void child_started(struct session *s, struct task *t, struct call *c)
+{
+    struct task *child = NULL;
+
+    for (struct task *o = s->tasks; o; o = o->next)
+        if (o->id == c->scratch[2])
+            child = o;
+    if (!child || c->result <= 0)
+        return;
+    emit_begin(s, child, EVENT_START);
+    if (c->scratch[3]) {
+        uint32_t tid = (uint32_t)child->ns_tid;
+
+        emit_poke(s, child, c->scratch[3], &tid, 4);
+    }
+    emit_end(s, child);
+    (void)t;
+}
+
+static enum call_action clone_common(struct session *s, struct task *t, struct call *c, uint64_t flags,
+                                     uint64_t sp, uint64_t parent_tid, uint64_t child_tid, uint64_t tls)
+{
+    enum call_action action;
+
+    if (flags & (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC |
+                 CLONE_NEWUTS | CLONE_NEWCGROUP)) {
+        return call_answer(c, -EPERM); /* namespaces of the program's own are not modelled */
+    }
+    c->run_nr = SYS_clone;
+    c->run_args[0] = flags & ~(uint64_t)(CLONE_VFORK | CLONE_CHILD_CLEARTID | CLONE_UNTRACED |
+                                         CLONE_CHILD_SETTID | CLONE_PTRACE);
+    c->run_args[1] = sp;
+    c->run_args[2] = parent_tid;
+    c->run_args[3] = child_tid;
+    c->run_args[4] = tls;
+    c->scratch[0] = parent_tid;
+    c->scratch[3] = flags & CLONE_CHILD_SETTID ? child_tid : 0;
+    action = do_clone(s, t, c, flags, parent_tid, child_tid);
+    c->after = child_started;
+    return action;
+}
+
+enum call_action model_clone(struct session *s, struct task *t, struct call *c)
+{
+    return clone_common(s, t, c, c->args[0], c->args[1], c->args[2], c->args[3], c->args[4]);
+}
+
+enum call_action model_fork(struct session *s, struct task *t, struct call *c)
+{
+    return clone_common(s, t, c, SIGCHLD, 0, 0, 0, 0);
+}
+
+enum call_action model_vfork(struct session *s, struct task *t, struct call *c)
+{
+    return clone_common(s, t, c, CLONE_VFORK | CLONE_VM | SIGCHLD, 0, 0, 0, 0);
+}
+
+enum call_action model_clone3(struct session *s, struct task *t, struct call *c)
+{
+    struct clone_args a = {0};
+    uint64_t size = c->args[1];
+    uint64_t parent_tid;
+
+    if (size < CLONE_ARGS_SIZE_VER0)
+        return call_answer(c, -EINVAL);
+    if (tracee_read(t->tid, c->args[0], &a, size < sizeof(a) ? size : sizeof(a)) < 0)
+        return call_answer(c, -EFAULT);
+    if (a.set_tid || a.cgroup || (a.flags & (CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND)))
+        return call_answer(c, -ENOSYS);
+    if ((a.flags & CLONE_PIDFD) && (a.flags & CLONE_PARENT_SETTID) && a.pidfd != a.parent_tid)
+        return call_answer(c, -ENOSYS);
+    parent_tid = a.flags & CLONE_PIDFD ? a.pidfd : a.parent_tid;
+    return clone_common(s, t, c, a.flags | a.exit_signal, a.stack ? a.stack + a.stack_size : 0,
+                        parent_tid, a.child_tid, a.tls);
+}
+
+/* ---- exec ---------------------------------------------------------------------------------- */
+
+/* A stop of somebody else while we wait for all: threads of the process that are being killed, or a task
+ * asleep in the kernel elsewhere. */
+static void other_task_stopped(struct session *s, const struct stop *stop)
+{
+    struct task *o = session_task_by_tid(s, stop->tid);
+
+    if (!o)
+        return;
+    if (stop->kind == STOP_EXIT)
+        process_task_exiting(s, o, (int)stop->message);
+    else if (stop->kind == STOP_DEAD)
+        process_task_dead(s, o, stop->status);
+    else
+        o->kernel_stop = *stop;
+}
+
+static void after_exec(struct session *s, struct task *t, pid_t leader)
+{
+    struct process *p = t->process;
+    struct files *files = t->files;
+
+    t->tid = leader;
+    close_fd(&t->pidfd);
+    t->ns_tid = p->pid;
+    if (files->references > 1) {
+        t->files = files_copy(files);
+        files_unref(s, files);
+    }
+    fds_exec(s, t->files);
+    if (p->handlers) {
+        struct signal_handlers *own = signal_handlers_copy(p->handlers);
+
+        signal_handlers_unref(p->handlers);
+        p->handlers = own;
+        signal_handlers_exec(own);
+    }
+    t->altstack = (struct signal_altstack){.flags = SS_DISABLE};
+    t->clear_tid = t->robust_list = 0;
+    process_timers_free(p);
+    p->exec_done = true;
+    process_release_vfork(p);
+    s->state_changed = true;
+}
+
+enum call_action model_execve(struct session *s, struct task *t, struct call *c)
+{
+    struct user_regs_struct r = c->before;
+    struct stop stop;
+    pid_t leader = t->process->tgid;
+    bool multi = t->process->live_tasks > 1, ask = true;
+
+    /* Other threads die in exec; the caller takes the leader's tid (ptrace(2), "execve under ptrace"). */
+    emit_begin(s, t, EVENT_ENTRY);
+    emit_end(s, t);
+    c->entered = true;
+    t->process->execing = true;
+    tracee_set_regs(t->tid, &r);
+    for (;;) {
+        int got;
+
+        if (ask && ptrace(PTRACE_SYSCALL, t->tid, 0, 0) < 0)
+            return CALL_GONE;
+        do
+            got = wait_next(multi ? -1 : t->tid, true, &stop);
+        while (got == -EINTR);
+        s->result->statistics.stops++;
+        if (got < 0)
+            return CALL_GONE;
+        if (stop.kind == STOP_EXEC) {
+            after_exec(s, t, leader);
+            t->call.active = false;
+            t->process->execing = false;
+            space_exec(s, t);
+            return CALL_GONE;
+        }
+        if (stop.tid != t->tid) {
+            other_task_stopped(s, &stop);
+            ask = false;
+            continue;
+        }
+        ask = true;
+        if (stop.kind == STOP_SYSCALL_EXIT)
+            break;
+        if (stop.kind == STOP_EXIT) {
+            process_task_exiting(s, t, (int)stop.message);
+            return CALL_GONE;
+        }
+    }
+    t->process->execing = false;
+    tracee_get_regs(t->tid, &r);
+    if (s->first->pid == t->process->pid && !t->space->maps.count)
+        s->exec_error = (int)r.rax;
+    emit_begin(s, t, EVENT_SYSCALL);
+    return call_answer(c, (int64_t)r.rax);
+}

@@ -1,0 +1,13 @@
+/* The table from which `cpuid` is answered inside the tracee (design.md sections 2, 12). */
+#ifndef RECORDER_RECORD_CPUID_H
+#define RECORDER_RECORD_CPUID_H
+
+#include "recorder/trace/trace.h"
+#include "recorder/tracee/tracee.h"
+
+/* The machine's leaves, minus what a recorder cannot have (RTM, HLE, RDPID, WAITPKG) and minus what names
+ * the core. */
+void cpuid_table_fill(struct tracee_area *area, unsigned guards_off);
+void cpuid_table_describe(const struct tracee_area *area, struct trace_meta *meta);
+
+#endif

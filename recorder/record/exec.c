@@ -1,0 +1,306 @@
+/* Set-up of a fresh address space at PTRACE_EVENT_EXEC: recorder area in, vDSO out, images over the
+ * program and its interpreter, zones reserved; then the EXEC event that rebuilds all of it in replay. */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "include/rrtest/recorder_page.h"
+#include "recorder/base/file.h"
+#include "recorder/base/log.h"
+#include "recorder/record/image_store.h"
+#include "recorder/record/space.h"
+
+/* Images go to [mmap_base - ZONE, mmap_base), their stub areas 0x0bf90000 below (design.md section 2);
+ * both are reserved so that the kernel places nothing else there. */
+#define ZONE_SIZE 0x08000000ull
+#define STUB_SHIFT 0x0bf90000ull
+
+struct vma {
+    uint64_t start, end, offset;
+    uint32_t prot, flags;
+    char path[256];
+};
+
+static size_t read_vmas(pid_t tid, struct vma *ret, size_t max)
+{
+    char path[64], line[512];
+    size_t n = 0;
+    FILE *file;
+
+    snprintf(path, sizeof(path), "/proc/%d/maps", tid);
+    file = fopen(path, "re");
+    if (!file)
+        return 0;
+    while (n < max && fgets(line, sizeof(line), file)) {
+        struct vma *v = &ret[n];
+        char prot[8];
+        unsigned long start, end, offset;
+
+        v->path[0] = '\0';
+        if (sscanf(line, "%lx-%lx %7s %lx %*s %*s %255[^\n]", &start, &end, prot, &offset, v->path) < 4)
+            continue;
+        v->start = start;
+        v->end = end;
+        v->offset = offset;
+        v->prot = (prot[0] == 'r' ? PROT_READ : 0u) | (prot[1] == 'w' ? PROT_WRITE : 0u) |
+                  (prot[2] == 'x' ? PROT_EXEC : 0u);
+        v->flags = prot[3] == 's' ? MAP_SHARED : MAP_PRIVATE;
+        n++;
+    }
+    fclose(file);
+    return n;
+}
+
+/* The file behind a mapping: by map_files where permitted, else by path in the tracee's root. */
+static int open_vma(pid_t tid, const struct vma *v)
+{
+    char path[400];
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", tid, (unsigned long)v->start,
+             (unsigned long)v->end);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        snprintf(path, sizeof(path), "/proc/%d/root%s", tid, v->path);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+    }
+    return fd;
+}
+
+/* mmap through the not yet mapped blob: code written over the entry point. */
+static int early_call(struct task *t, uint64_t nr, const uint64_t args[6], int64_t *ret)
+{
+    static const uint8_t code[] = {0x0f, 0x05, 0xcc};
+    uint8_t saved[sizeof(code)];
+    uint64_t at = t->regs.rip;
+    int error = tracee_read_forced(t->tid, at, saved, sizeof(saved));
+
+    if (!error)
+        error = tracee_write_forced(t->tid, at, code, sizeof(code));
+    if (!error)
+        error = tracee_call_at(t->tid, &t->regs, at, nr, args, ret);
+    if (!error)
+        error = tracee_write_forced(t->tid, at, saved, sizeof(saved));
+    return error;
+}
+
+static int map_area(struct task *t)
+{
+    const struct {
+        uint64_t address, length, prot, flags, offset;
+    } part[] = {
+        {RECORDER_PAGE_ADDRESS, RECORDER_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, 0},
+        {RECORDER_BLOB_ADDRESS, RECORDER_BLOB_SIZE, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED,
+         RECORDER_PAGE_SIZE},
+    };
+
+    for (size_t i = 0; i < 2; i++) {
+        int64_t result;
+        int error = early_call(t, SYS_mmap,
+                               (uint64_t[6]){part[i].address, part[i].length, part[i].prot,
+                                             part[i].flags, TRACEE_FD_AREA, part[i].offset},
+                               &result);
+
+        if (error)
+            return error;
+        if ((uint64_t)result != part[i].address)
+            return result < 0 ? (int)result : -EINVAL;
+    }
+    return 0;
+}
+
+static int reserve(struct session *s, struct task *t, uint64_t start, uint64_t length)
+{
+    struct map_op op = {.kind = MAP_OP_MAP, .address = start, .length = length, .prot = PROT_NONE,
+                        .flags = MAP_PRIVATE};
+    int64_t result;
+    int error = task_call(s, t, SYS_mmap,
+                          (uint64_t[6]){start, length, PROT_NONE,
+                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
+                                            MAP_FIXED_NOREPLACE,
+                                        (uint64_t)-1, 0},
+                          &result);
+
+    if (error)
+        return error;
+    if ((uint64_t)result == start)
+        emit_map(s, t, &op);
+    return 0;
+}
+
+static int unmap(struct session *s, struct task *t, const struct vma *v)
+{
+    int64_t result;
+
+    return task_call(s, t, SYS_munmap, (uint64_t[6]){v->start, v->end - v->start}, &result);
+}
+
+/* Stack at entry: argc, argv, NULL, envp, NULL, auxv (elf(5), SysV ABI 3.4.1). */
+static int fix_auxv(struct session *s, struct task *t)
+{
+    uint64_t sp = t->regs.rsp, word[2];
+    int nulls = 0;
+    uint8_t random[16];
+
+    for (sp += 8; nulls < 2; sp += 8) {
+        if (tracee_read(t->tid, sp, word, 8) < 0)
+            return -EFAULT;
+        nulls += word[0] == 0;
+    }
+    for (;; sp += 16) {
+        if (tracee_read(t->tid, sp, word, 16) < 0)
+            return -EFAULT;
+        if (word[0] == AT_NULL)
+            return 0;
+        if (word[0] == AT_SYSINFO_EHDR && !(s->options->guards_off & RECORD_GUARD_VDSO)) {
+            word[0] = AT_IGNORE;
+            tracee_write(t->tid, sp, word, 8);
+        } else if (word[0] == AT_RANDOM && !(s->options->guards_off & RECORD_GUARD_AT_RANDOM)) {
+            random_fill(&s->data, random, sizeof(random));
+            tracee_write(t->tid, word[1], random, sizeof(random));
+        }
+    }
+}
+
+static uint32_t vma_file(struct session *s, struct task *t, const struct vma *v, int *ret_fd)
+{
+    int fd = open_vma(t->tid, v);
+    uint32_t id;
+
+    *ret_fd = fd;
+    if (fd < 0)
+        return 0;
+    id = space_trace_file(s, fd, TRACE_FILE_CONTENT, v->path);
+    return id;
+}
+
+/* One mapping of the fresh space, as operations and contents of the event. */
+static int describe_vma(struct session *s, struct task *t, const struct vma *v)
+{
+    struct map_op op = {.kind = MAP_OP_MAP, .address = v->start, .length = v->end - v->start,
+                        .prot = v->prot, .flags = v->flags, .offset = v->offset};
+    cleanup_fd int fd = -1;
+    bool stack = strcmp(v->path, "[stack]") == 0;
+
+    if (v->path[0] == '/') {
+        op.file = vma_file(s, t, v, &fd);
+        if (!op.file && !s->ended)
+            session_fail(s, RECORD_VERDICT_UNSUPPORTED, "cannot open the mapped file %s", v->path);
+    }
+    if (stack)
+        op.flags |= MAP_GROWSDOWN;
+    if (!(stack || v->path[0] == '/')) {
+        op.offset = 0;
+        op.file = 0;
+    }
+    emit_map(s, t, &op);
+    maps_annotate(&t->space->maps, v->start, v->end, 0,
+                  v->path[0] ? image_store_name(s->images, v->path) : NULL);
+    if (stack)
+        emit_memory(s, t, page_down(t->regs.rsp - 256), v->end - page_down(t->regs.rsp - 256));
+    else if ((v->prot & PROT_WRITE) && op.file) /* the kernel cleared the end of .data's last page */
+        emit_memory(s, t, v->end - TRACEE_PAGE_SIZE, TRACEE_PAGE_SIZE);
+    if ((v->prot & PROT_EXEC) && fd >= 0)
+        return space_overlay(s, t, fd, v->start, v->end - v->start, v->offset);
+    return 0;
+}
+
+static void set_program_name(struct task *t)
+{
+    char path[64], target[4096];
+    ssize_t n;
+
+    snprintf(path, sizeof(path), "/proc/%d/exe", t->tid);
+    n = readlink(path, target, sizeof(target) - 1);
+    if (n > 0) {
+        char *slash;
+
+        target[n] = '\0';
+        free(t->process->exe);
+        t->process->exe = strdup(target);
+        slash = strrchr(target, '/');
+        snprintf(t->name, sizeof(t->name), "%.15s", slash ? slash + 1 : target);
+    }
+}
+
+static int setup(struct session *s, struct task *t)
+{
+    struct vma vma[64];
+    size_t count = read_vmas(t->tid, vma, 64);
+    uint64_t lowest_top = UINT64_MAX;
+    int error = map_area(t);
+
+    if (error)
+        return error;
+    for (size_t i = 0; i < count && !error; i++) {
+        bool kernel_page = strncmp(vma[i].path, "[v", 2) == 0;
+
+        if (strcmp(vma[i].path, "[vsyscall]") == 0)
+            continue;
+        if (kernel_page) {
+            if (!(s->options->guards_off & RECORD_GUARD_VDSO))
+                error = unmap(s, t, &vma[i]);
+            continue;
+        }
+        if (vma[i].start > 0x700000000000ull && strcmp(vma[i].path, "[stack]") != 0 &&
+            vma[i].start < lowest_top)
+            lowest_top = vma[i].start;
+    }
+    if (error)
+        return error;
+    error = fix_auxv(s, t);
+    if (error)
+        return error;
+    /* zones below the interpreter (or, for static programs, below the stack gap) */
+    if (lowest_top == UINT64_MAX)
+        lowest_top = 0x7ffff7ff0000ull;
+    t->space->zone_end = page_down(lowest_top) - 0x100000;
+    t->space->zone_start = t->space->zone_end - ZONE_SIZE;
+    t->space->zone_next = t->space->zone_end;
+    t->space->zone_shift = -(int64_t)STUB_SHIFT;
+    error = reserve(s, t, t->space->zone_start - 0x20000 - STUB_SHIFT,
+                    page_down(lowest_top) + 0x200000 - t->space->zone_start);
+    if (!error)
+        error = reserve(s, t, t->space->zone_start, ZONE_SIZE);
+    for (size_t i = 0; i < count && !error; i++) {
+        if (strncmp(vma[i].path, "[v", 2) == 0)
+            continue;
+        error = describe_vma(s, t, &vma[i]);
+    }
+    return error;
+}
+
+int space_exec(struct session *s, struct task *t)
+{
+    struct map_op reset = {.kind = MAP_OP_RESET};
+    int error;
+
+    space_unref(t->space);
+    t->space = space_new(s);
+    tracee_get_regs(t->tid, &t->regs);
+    t->at_seccomp = false;
+    t->regs.orig_rax = (unsigned long long)-1;
+    set_program_name(t);
+    emit_begin(s, t, EVENT_EXEC);
+    emit_map(s, t, &reset);
+    error = setup(s, t);
+    if (error) {
+        session_fail(s, RECORD_VERDICT_UNSUPPORTED, "%s cannot be set up for recording: %s",
+                     t->process->exe ? t->process->exe : "the program", strerror(-error));
+        return error;
+    }
+    t->regs_dirty = true;
+    emit_end(s, t);
+    for (size_t i = 0; i < t->space->maps.count; i++)
+        log_debug("map %lx-%lx prot %x file %u", (unsigned long)t->space->maps.entry[i].start,
+                  (unsigned long)t->space->maps.entry[i].end, t->space->maps.entry[i].prot,
+                  t->space->maps.entry[i].file);
+    return 0;
+}

@@ -1,0 +1,23 @@
+/* Images and mapped files by identity, for as long as the process lives: a worker that records many
+ * runs opens each rewritten image once. Also interns names. */
+#ifndef RECORDER_RECORD_IMAGE_STORE_H
+#define RECORDER_RECORD_IMAGE_STORE_H
+
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "recorder/base/error.h"
+#include "recorder/images/image.h"
+
+struct image_store;
+
+/* One per process; directory as record_options.image_cache. Never freed while sessions live. */
+struct image_store *image_store_get(const char *directory);
+/* The rewritten image of the file, or NULL (not ELF, not rewritable). Adds the time spent rewriting
+ * to *spent_ns. */
+struct image *image_store_image(struct image_store *store, int fd, const struct stat *st,
+                                uint64_t *spent_ns);
+/* A copy of the string that lives as long as the store; equal strings give equal pointers. */
+const char *image_store_name(struct image_store *store, const char *name);
+
+#endif

@@ -1,0 +1,309 @@
+/* The scheduling loop: who runs next, how far, and what its stop means. The only place that resumes
+ * tasks into user code; exactly one runs at a time. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <time.h>
+
+#include "include/rrtest/recorder_page.h"
+#include "recorder/base/log.h"
+#include "recorder/record/blocking.h"
+#include "recorder/record/process.h"
+#include "recorder/record/session.h"
+#include "recorder/record/signal.h"
+#include "recorder/record/space.h"
+#include "recorder/record/timers.h"
+#include "recorder/record/traps.h"
+
+#define TASKS_MAX 4096
+#define COUNTER_IDLE (1ll << 62)
+
+static uint64_t wall_now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+int task_flush(struct task *t)
+{
+    int error;
+
+    if (!t->regs_dirty)
+        return 0;
+    error = tracee_set_regs(t->tid, &t->regs);
+    if (!error)
+        t->regs_dirty = false;
+    return error;
+}
+
+int task_call(struct session *s, struct task *t, uint64_t nr, const uint64_t args[6], int64_t *ret)
+{
+    s->result->statistics.stops++;
+    t->regs_dirty = true;
+    t->regs.orig_rax = (unsigned long long)-1;
+    return tracee_call(&s->area, t->tid, &t->regs, nr, args, ret);
+}
+
+/* ---- counters ------------------------------------------------------------------------------ */
+
+void session_load_counters(struct session *s, struct task *t)
+{
+    int64_t ticks = t->slice.ticks < (uint64_t)COUNTER_IDLE ? (int64_t)t->slice.ticks : COUNTER_IDLE;
+    int64_t atomics =
+        t->slice.atomics < (uint64_t)COUNTER_IDLE ? (int64_t)t->slice.atomics : COUNTER_IDLE;
+
+    t->ticks_loaded = ticks;
+    t->atomics_loaded = atomics;
+    *tracee_page_word(&s->area, PAGE_TICKS) = ticks;
+    *tracee_page_word(&s->area, PAGE_ATOMICS) = atomics;
+}
+
+void session_account(struct session *s, struct task *t)
+{
+    uint64_t ticks = (uint64_t)(t->ticks_loaded - *tracee_page_word(&s->area, PAGE_TICKS));
+    uint64_t atomics = (uint64_t)(t->atomics_loaded - *tracee_page_word(&s->area, PAGE_ATOMICS));
+    uint64_t spent = ticks * CLOCK_NS_PER_TICK;
+
+    t->ticks_loaded -= (int64_t)ticks;
+    t->atomics_loaded -= (int64_t)atomics;
+    t->ticks += ticks;
+    t->atomics += atomics;
+    t->slice.ticks -= ticks < t->slice.ticks ? ticks : t->slice.ticks;
+    t->slice.atomics -= atomics < t->slice.atomics ? atomics : t->slice.atomics;
+    t->cpu_ns += spent;
+    t->process->cpu_ns += spent;
+    s->result->statistics.ticks += ticks;
+    s->result->statistics.atomics += atomics;
+    clock_advance(s->clock, spent);
+    if (ticks || atomics)
+        sched_ran(s->sched, t->id, ticks, atomics, 0);
+}
+
+/* ---- choosing ------------------------------------------------------------------------------ */
+
+static bool is_runnable(struct session *s, struct task *t)
+{
+    if (t->process->stopped)
+        return t->state != TASK_DEAD && t->state != TASK_KERNEL && signal_kills(t);
+    switch (t->state) {
+    case TASK_READY:
+        return !t->vfork_child || signal_kills(t);
+    case TASK_PARKED:
+        return t->call.woken || signal_interrupts(s, t);
+    default:
+        return false;
+    }
+}
+
+static size_t collect(struct session *s, uint32_t *ids, struct task **tasks)
+{
+    size_t n = 0;
+
+    for (struct task *t = s->tasks; t && n < TASKS_MAX; t = t->next) {
+        if (!is_runnable(s, t))
+            continue;
+        ids[n] = t->id;
+        tasks[n++] = t;
+    }
+    return n;
+}
+
+static void switch_to(struct session *s, struct task *t, size_t others)
+{
+    if (s->current != t) {
+        s->result->statistics.switches++;
+        if (s->current && s->current->state == TASK_READY)
+            emit_position(s, s->current);
+        if (s->current)
+            s->current->slice_valid = false;
+        s->current = t;
+    }
+    if (!t->slice_valid || s->reason == SCHED_SLICE_END) {
+        t->slice = sched_slice(s->sched, t->id, others);
+        t->slice_valid = true;
+    }
+}
+
+/* Everybody waits. Advance virtual time, wait for the outside, or call it a deadlock. */
+static bool all_wait(struct session *s)
+{
+    struct clock_deadline next;
+
+    if (clock_deadline_next(s->clock, &next)) {
+        if (s->options->real_clock)
+            timers_sleep_until(s, next.at_ns);
+        clock_jump(s->clock, next.at_ns);
+        return true;
+    }
+    if (blocking_wait_outside(s))
+        return true;
+    if (s->first && s->first->zombie) { /* only daemons are left, and they wait for ever */
+        s->ended = true;
+        return false;
+    }
+    process_report_deadlock(s);
+    return false;
+}
+
+static bool over_time(struct session *s)
+{
+    if (s->wall_deadline && wall_now() > s->wall_deadline + s->rewriting_ns) {
+        session_fail(s, RECORD_VERDICT_TIMEOUT, "still running after %.3f s",
+                     (double)s->options->timeout_ns / 1e9);
+        return true;
+    }
+    if (s->deadline_virtual && clock_now(s->clock) > s->deadline_virtual) {
+        session_fail(s, RECORD_VERDICT_VIRTUAL_TIMEOUT, "still running after %.3f s of virtual time",
+                     (double)s->options->virtual_timeout_ns / 1e9);
+        return true;
+    }
+    if (s->options->interrupted && s->options->interrupted(s->options->interrupted_context)) {
+        session_fail(s, RECORD_VERDICT_INTERRUPTED, "interrupted");
+        return true;
+    }
+    if (s->first && s->first->zombie && clock_now(s->clock) > s->first_exit_clock + 10000000000ull) {
+        s->ended = true; /* what outlives the program by ten virtual seconds is a daemon */
+        return true;
+    }
+    return false;
+}
+
+static struct task *choose(struct session *s)
+{
+    uint32_t ids[TASKS_MAX];
+    struct task *tasks[TASKS_MAX];
+
+    for (;;) {
+        uint64_t wait_ns = 0;
+        uint32_t id;
+        size_t n;
+
+        if (over_time(s) || s->live == 0)
+            return NULL;
+        blocking_collect_kernel(s);
+        timers_fire(s);
+        if (s->state_changed)
+            blocking_poll(s);
+        n = collect(s, ids, tasks);
+        if (n == 0) {
+            if (s->live == 0 || !all_wait(s))
+                return NULL;
+            s->state_changed = true;
+            continue;
+        }
+        id = sched_choose(s->sched, s->reason, ids, n, s->current ? s->current->id : 0,
+                          clock_now(s->clock), &wait_ns);
+        if (id == 0) {
+            struct clock_deadline next;
+            uint64_t to = clock_now(s->clock) + wait_ns;
+
+            if (clock_deadline_next(s->clock, &next) && next.at_ns < to)
+                to = next.at_ns;
+            clock_jump(s->clock, to > clock_now(s->clock) ? to : clock_now(s->clock) + 1);
+            continue;
+        }
+        for (size_t i = 0; i < n; i++) {
+            if (tasks[i]->id == id) {
+                switch_to(s, tasks[i], n - 1);
+                s->reschedule = false;
+                s->reason = SCHED_CALL;
+                return tasks[i];
+            }
+        }
+        return NULL;
+    }
+}
+
+/* ---- running ------------------------------------------------------------------------------- */
+
+static void handle_stop(struct session *s, struct task *t, const struct stop *stop)
+{
+    switch (stop->kind) {
+    case STOP_SECCOMP:
+        t->at_seccomp = true;
+        if (traps_handle_blob(s, t))
+            return;
+        call_entry(s, t);
+        return;
+    case STOP_SIGNAL:
+        traps_handle_signal(s, t, stop->signal);
+        return;
+    case STOP_EXIT:
+        process_task_exiting(s, t, (int)stop->message);
+        return;
+    case STOP_DEAD:
+        process_task_dead(s, t, stop->status);
+        return;
+    case STOP_INITIAL: /* a group stop the kernel tried: not ours, go on */
+        return;
+    default:
+        log_debug("task %u: unexpected stop %d", t->id, stop->kind);
+        return;
+    }
+}
+
+/* Resume into user code until the next stop. */
+static void run(struct session *s, struct task *t)
+{
+    struct stop stop;
+    int got;
+
+    session_load_counters(s, t);
+    if (task_flush(t) < 0 || ptrace(PTRACE_CONT, t->tid, 0, 0) < 0) {
+        if (errno != ESRCH)
+            log_debug("task %u: %s", t->id, strerror(errno));
+    }
+    t->at_seccomp = false;
+    t->needs_event = true;
+    t->steps_done = 0;
+    for (;;) {
+        got = wait_next(t->tid, true, &stop);
+        if (got != -EINTR)
+            break;
+        if (over_time(s))
+            return;
+    }
+    if (got < 0) {
+        process_task_dead(s, t, 0);
+        return;
+    }
+    s->result->statistics.stops++;
+    if (stop.kind != STOP_DEAD) {
+        session_account(s, t);
+        if (tracee_get_regs(t->tid, &t->regs) < 0)
+            return;
+    }
+    handle_stop(s, t, &stop);
+}
+
+static void step_task(struct session *s, struct task *t)
+{
+    if (t->call.active) {
+        if (signal_interrupts(s, t))
+            signal_interrupt_call(s, t);
+        else
+            call_retry(s, t);
+        return;
+    }
+    if (signal_deliver(s, t))
+        return; /* it died, stopped, or another decision is due */
+    run(s, t);
+}
+
+int session_loop(struct session *s)
+{
+    s->reschedule = true;
+    while (!s->ended && s->live > 0) {
+        struct task *t = s->current;
+
+        if (s->reschedule || !t || t->state != TASK_READY || t->vfork_child)
+            t = choose(s);
+        if (!t)
+            break;
+        step_task(s, t);
+    }
+    return 0;
+}

@@ -1,0 +1,163 @@
+/* Small models. */
+#include "recorder/record/misc.h"
+
+#include <asm/prctl.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/sysinfo.h>
+
+#include "recorder/base/log.h"
+
+enum call_action model_sched_yield(struct session *s, struct task *t, struct call *c)
+{
+    (void)t;
+    s->reason = SCHED_YIELD;
+    s->reschedule = true;
+    return call_answer(c, 0);
+}
+
+enum call_action model_getrandom(struct session *s, struct task *t, struct call *c)
+{
+    uint64_t length = c->args[1];
+
+    if (c->args[2] & ~7ull)
+        return call_answer(c, -EINVAL);
+    if (length > 33554431)
+        length = 33554431;
+    bytes_clear(&c->buffer);
+    random_fill(&s->data, bytes_extend(&c->buffer, length), length);
+    if ((s->options->guards_off & RECORD_GUARD_GETRANDOM) &&
+        getrandom(c->buffer.data, length, GRND_NONBLOCK) < 0)
+        log_debug("getrandom");
+    if (emit_poke(s, t, c->args[0], c->buffer.data, length) < 0)
+        return call_answer(c, -EFAULT);
+    return call_answer(c, (int64_t)length);
+}
+
+enum call_action model_prctl(struct session *s, struct task *t, struct call *c)
+{
+    switch ((int)c->args[0]) {
+    case PR_SET_NAME:
+        if (tracee_read_some(t->tid, c->args[1], t->name, 15) == 0)
+            return call_answer(c, -EFAULT);
+        t->name[15] = '\0';
+        return CALL_RUN;
+    case PR_SET_CHILD_SUBREAPER:
+        t->process->subreaper = c->args[1] != 0;
+        return CALL_RUN;
+    case PR_SET_TSC:
+    case PR_SET_DUMPABLE: /* an undumpable tracee could not be read any more */
+        return call_answer(c, 0);
+    case PR_SET_SECCOMP:
+        return call_answer(c, -EINVAL);
+    case PR_SET_MM:
+        return call_answer(c, -EPERM);
+    default:
+        c->outputs = true;
+        (void)s;
+        return CALL_RUN;
+    }
+}
+
+enum call_action model_arch_prctl(struct session *s, struct task *t, struct call *c)
+{
+    (void)s;
+    switch ((int)c->args[0]) {
+    case ARCH_SET_FS:
+        if (c->args[1] >= 0x7ffffffff000ull)
+            return call_answer(c, -EPERM);
+        c->before.fs_base = c->args[1];
+        return call_answer(c, 0);
+    case ARCH_SET_GS:
+        if (c->args[1] >= 0x7ffffffff000ull)
+            return call_answer(c, -EPERM);
+        c->before.gs_base = c->args[1];
+        return call_answer(c, 0);
+    case ARCH_GET_FS:
+        return call_answer(c, emit_poke(s, t, c->args[1], &t->regs.fs_base, 8) < 0 ? -EFAULT : 0);
+    case ARCH_GET_GS:
+        return call_answer(c, emit_poke(s, t, c->args[1], &t->regs.gs_base, 8) < 0 ? -EFAULT : 0);
+    case ARCH_SET_CPUID:
+    case ARCH_GET_CPUID:
+        return call_answer(c, -ENODEV);
+    default: /* CET, AMX permission, LAM: as if the kernel knew none of it */
+        return call_answer(c, -EINVAL);
+    }
+}
+
+enum call_action model_sysinfo(struct session *s, struct task *t, struct call *c)
+{
+    struct sysinfo info;
+
+    memset(&info, 0, sizeof(info));
+    info.uptime = (long)(clock_now(s->clock) / 1000000000u + 1000);
+    info.totalram = 8ul << 30;
+    info.freeram = 4ul << 30;
+    info.procs = (unsigned short)s->live;
+    info.mem_unit = 1;
+    return call_answer(c, emit_poke(s, t, c->args[0], &info, sizeof(info)) < 0 ? -EFAULT : 0);
+}
+
+enum call_action model_getcpu(struct session *s, struct task *t, struct call *c)
+{
+    uint32_t zero = 0;
+
+    if ((c->args[0] && emit_poke(s, t, c->args[0], &zero, 4) < 0) ||
+        (c->args[1] && emit_poke(s, t, c->args[1], &zero, 4) < 0))
+        return call_answer(c, -EFAULT);
+    return call_answer(c, 0);
+}
+
+/* Two processors for everybody: enough that programs make threads, and the same everywhere. */
+enum call_action model_sched_getaffinity(struct session *s, struct task *t, struct call *c)
+{
+    uint64_t mask = 3;
+
+    if (c->args[1] < 8 || (c->args[1] & 7))
+        return call_answer(c, -EINVAL);
+    if (c->args[0] && !session_task_by_ns_tid(s, (pid_t)c->args[0]))
+        return call_answer(c, -ESRCH);
+    return call_answer(c, emit_poke(s, t, c->args[2], &mask, 8) < 0 ? -EFAULT : 8);
+}
+
+enum call_action model_sched_setaffinity(struct session *s, struct task *t, struct call *c)
+{
+    (void)t;
+    if (c->args[0] && !session_task_by_ns_tid(s, (pid_t)c->args[0]))
+        return call_answer(c, -ESRCH);
+    return call_answer(c, 0);
+}
+
+/* ASLR off is our doing: the program sees and sets the rest. */
+enum call_action model_personality(struct session *s, struct task *t, struct call *c)
+{
+    (void)s;
+    (void)t;
+    if ((uint32_t)c->args[0] == 0xffffffffu)
+        return call_answer(c, 0);
+    return call_answer(c, (uint32_t)c->args[0] & ~0x0040000u ? -EINVAL : 0);
+}
+
+enum call_action model_seccomp(struct session *s, struct task *t, struct call *c)
+{
+    (void)s;
+    (void)t;
+    /* a filter of the program's own could outrank the recorder's: as on a kernel built without it */
+    return call_answer(c, -EINVAL);
+}
+
+enum call_action model_restart_syscall(struct session *s, struct task *t, struct call *c)
+{
+    (void)s;
+    (void)t;
+    return call_answer(c, -EINTR);
+}
+
+enum call_action model_process_vm_writev(struct session *s, struct task *t, struct call *c)
+{
+    (void)s;
+    (void)t;
+    return call_answer(c, -EPERM);
+}

@@ -1,0 +1,11 @@
+/* poll, select, epoll_wait and their kin. */
+#ifndef RECORDER_RECORD_POLL_H
+#define RECORDER_RECORD_POLL_H
+
+#include "recorder/record/session.h"
+
+enum call_action model_poll(struct session *s, struct task *t, struct call *c);   /* poll, ppoll */
+enum call_action model_select(struct session *s, struct task *t, struct call *c); /* select, pselect6 */
+enum call_action model_epoll_wait(struct session *s, struct task *t, struct call *c);
+
+#endif

@@ -1,0 +1,263 @@
+/* Objects of a run: creation, lookup, release. No policy. */
+#include "recorder/record/session.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "recorder/base/file.h"
+#include "recorder/record/fds.h"
+#include "recorder/record/process.h"
+
+#include <sched.h>
+
+static void *allocate(size_t size)
+{
+    void *p = calloc(1, size);
+
+    if (!p)
+        abort();
+    return p;
+}
+
+struct space *space_new(struct session *s)
+{
+    struct space *space = allocate(sizeof(*space));
+
+    space->references = 1;
+    space->id = ++s->next_space;
+    maps_init(&space->maps);
+    return space;
+}
+
+static struct space *space_fork(struct session *s, const struct space *from)
+{
+    struct space *space = space_new(s);
+    uint64_t id = space->id;
+
+    *space = *from;
+    space->references = 1;
+    space->id = id;
+    maps_init(&space->maps);
+    maps_copy(&space->maps, &from->maps);
+    space->images = NULL;
+    if (from->image_count > 0) {
+        space->images = allocate(from->image_count * sizeof(*space->images));
+        memcpy(space->images, from->images, from->image_count * sizeof(*space->images));
+    }
+    return space;
+}
+
+void space_unref(struct space *space)
+{
+    if (!space || --space->references > 0)
+        return;
+    maps_done(&space->maps);
+    free(space->images);
+    free(space);
+}
+
+static struct process *process_new(struct session *s, struct process *parent)
+{
+    struct process *p = allocate(sizeof(*p));
+    struct process **last = &s->processes;
+
+    p->id = ++s->next_process;
+    p->parent = parent;
+    p->queue = signal_queue_new();
+    p->exit_signal = SIGCHLD;
+    if (parent) {
+        p->group = parent->group;
+        p->leader_session = parent->leader_session;
+        p->exe = parent->exe ? strdup(parent->exe) : NULL;
+    }
+    while (*last)
+        last = &(*last)->next;
+    *last = p;
+    return p;
+}
+
+static void process_free(struct process *p)
+{
+    signal_handlers_unref(p->handlers);
+    signal_queue_free(p->queue);
+    process_timers_free(p);
+    free(p->exe);
+    free(p);
+}
+
+struct task *session_task_new(struct session *s, struct task *parent, pid_t tid, uint64_t clone_flags)
+{
+    struct task *t = allocate(sizeof(*t));
+    struct task **last = &s->tasks;
+
+    t->id = ++s->next_task;
+    t->tid = tid;
+    t->pidfd = -1;
+    t->call.dup_fd = -1;
+    t->queue = signal_queue_new();
+    t->altstack.flags = SS_DISABLE;
+    if (!parent) {
+        t->process = process_new(s, NULL);
+        t->process->handlers = signal_handlers_new();
+        t->space = space_new(s);
+        t->files = files_new();
+    } else {
+        t->mask = parent->mask;
+        memcpy(t->name, parent->name, sizeof(t->name));
+        t->process = clone_flags & CLONE_THREAD ? parent->process : process_new(s, parent->process);
+        if (clone_flags & CLONE_VM) {
+            t->space = parent->space;
+            t->space->references++;
+        } else {
+            t->space = space_fork(s, parent->space);
+        }
+        if (!(clone_flags & CLONE_VM) || (clone_flags & CLONE_VFORK))
+            t->altstack = parent->altstack;
+        if (clone_flags & CLONE_FILES) {
+            t->files = parent->files;
+            t->files->references++;
+        } else {
+            t->files = files_copy(parent->files);
+        }
+        if (!(clone_flags & CLONE_THREAD))
+            t->process->handlers = clone_flags & CLONE_SIGHAND
+                                       ? signal_handlers_ref(parent->process->handlers)
+                                       : signal_handlers_copy(parent->process->handlers);
+    }
+    if (!(clone_flags & CLONE_THREAD))
+        t->process->tgid = tid;
+    t->process->live_tasks++;
+    while (*last)
+        last = &(*last)->next;
+    *last = t;
+    s->live++;
+    s->result->statistics.tasks++;
+    if (!(clone_flags & CLONE_THREAD))
+        s->result->statistics.processes++;
+    sched_task_new(s->sched, t->id, parent ? parent->id : 0);
+    return t;
+}
+
+void session_task_gone(struct session *s, struct task *t)
+{
+    struct task **at = &s->tasks;
+
+    while (*at && *at != t)
+        at = &(*at)->next;
+    if (*at)
+        *at = t->next;
+    s->live--;
+    if (s->current == t)
+        s->current = NULL;
+    sched_task_exit(s->sched, t->id);
+    call_drop(s, t);
+    bytes_done(&t->call.buffer);
+    free(t->call.poll);
+    signal_queue_free(t->queue);
+    space_unref(t->space);
+    files_unref(s, t->files);
+    close_fd(&t->pidfd);
+    free(t);
+}
+
+struct task *session_task_by_tid(struct session *s, pid_t tid)
+{
+    for (struct task *t = s->tasks; t; t = t->next)
+        if (t->tid == tid)
+            return t;
+    return NULL;
+}
+
+struct task *session_task_by_ns_tid(struct session *s, pid_t tid)
+{
+    for (struct task *t = s->tasks; t; t = t->next)
+        if (t->ns_tid == tid)
+            return t;
+    return NULL;
+}
+
+struct process *session_process_by_pid(struct session *s, pid_t pid)
+{
+    for (struct process *p = s->processes; p; p = p->next)
+        if (p->pid == pid && !p->reaped)
+            return p;
+    return NULL;
+}
+
+struct files *files_new(void)
+{
+    struct files *files = allocate(sizeof(*files));
+
+    files->references = 1;
+    return files;
+}
+
+struct files *files_copy(const struct files *from)
+{
+    struct files *files = files_new();
+
+    files->generation = from->generation;
+    files->count = from->count;
+    if (from->count > 0) {
+        files->entry = allocate(from->count * sizeof(*files->entry));
+        memcpy(files->entry, from->entry, from->count * sizeof(*files->entry));
+        for (size_t i = 0; i < files->count; i++)
+            if (files->entry[i].object)
+                files->entry[i].object->references++;
+    }
+    return files;
+}
+
+void files_unref(struct session *s, struct files *files)
+{
+    if (!files || --files->references > 0)
+        return;
+    for (size_t i = 0; i < files->count; i++)
+        fds_object_unref(s, files->entry[i].object);
+    free(files->entry);
+    free(files);
+}
+
+void session_done(struct session *s)
+{
+    while (s->tasks)
+        session_task_gone(s, s->tasks);
+    while (s->processes) {
+        struct process *p = s->processes;
+
+        s->processes = p->next;
+        process_free(p);
+    }
+    for (size_t i = 0; i < s->trace_file_count; i++)
+        free(s->trace_files[i].key);
+    free(s->trace_files);
+    free(s->building.writes);
+    free(s->building.maps);
+    free(s->building.file_writes);
+    bytes_done(&s->building.data);
+    sched_free(s->sched);
+    futex_free(s->futexes);
+    clock_free(s->clock);
+    tracee_area_close(&s->area);
+}
+
+void session_fail(struct session *s, enum record_verdict verdict, const char *format, ...)
+{
+    va_list args;
+
+    if (s->ended)
+        return;
+    s->ended = true;
+    s->result->verdict = verdict;
+    va_start(args, format);
+    free(s->result->message);
+    if (vasprintf(&s->result->message, format, args) < 0)
+        s->result->message = NULL;
+    va_end(args);
+}

@@ -1,0 +1,353 @@
+/* The recording session: every object of one run. Internal to record/. One thread. */
+#ifndef RECORDER_RECORD_SESSION_H
+#define RECORDER_RECORD_SESSION_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+#include "recorder/base/bytes.h"
+#include "recorder/base/error.h"
+#include "recorder/base/random.h"
+#include "recorder/events/event.h"
+#include "recorder/images/image.h"
+#include "recorder/record/record.h"
+#include "recorder/sched/clock.h"
+#include "recorder/sched/futex.h"
+#include "recorder/sched/sched.h"
+#include "recorder/signals/signals.h"
+#include "recorder/syscalls/syscalls.h"
+#include "recorder/trace/trace.h"
+#include "recorder/tracee/maps.h"
+#include "recorder/tracee/tracee.h"
+#include "recorder/tracee/wait.h"
+
+struct session;
+struct task;
+
+/* ---- address spaces ---------------------------------------------------------------------- */
+
+struct loaded_image {
+    struct image *image; /* owned by the image store, outlives the session */
+    uint64_t bias;
+    uint64_t start, end;             /* the image's own span */
+    uint64_t stub_start, stub_end;
+};
+
+struct space {
+    int references;
+    uint64_t id;
+    struct maps maps;
+    struct loaded_image *images;
+    size_t image_count;
+    uint64_t brk_start, brk;
+    uint64_t zone_start, zone_end; /* where images are placed; reserved at exec */
+    uint64_t zone_next;            /* top-down */
+    int64_t zone_shift;            /* from an image to its stub area */
+    bool rewritten_nothing;        /* some executable mapping runs without ticks */
+};
+
+/* ---- descriptors ------------------------------------------------------------------------- */
+
+enum fd_kind {
+    FD_UNKNOWN,
+    FD_NEVER_BLOCKS, /* regular files, directories, memory devices */
+    FD_PIPE,         /* pipes and fifos */
+    FD_SOCKET,
+    FD_TERMINAL,
+    FD_EVENTFD,
+    FD_TIMERFD,
+    FD_SIGNALFD,
+    FD_EPOLL,
+    FD_PIDFD,
+    FD_OTHER,
+};
+
+/* timerfd and signalfd: modelled, an object per open file. */
+struct fd_object {
+    int references;
+    uint64_t id;
+    int shadow;           /* our own fd of the real file, -1 */
+    struct clock_timer timer;
+    clockid_t clock;
+    uint64_t expirations;
+    signal_set mask;      /* signalfd */
+    struct process *owner;
+    bool linked;          /* in session->objects */
+    struct fd_object *next;
+};
+
+struct fd_entry {
+    uint8_t kind;
+    int8_t stream;        /* 1, 2: the run's stdout, stderr; 0 no; -1 not looked at */
+    bool cloexec;
+    uint32_t generation;  /* bumped when the number means another file */
+    struct fd_object *object;
+};
+
+struct files {
+    int references;
+    struct fd_entry *entry;
+    size_t count;
+    uint32_t generation;
+};
+
+/* ---- processes and tasks ----------------------------------------------------------------- */
+
+struct process {
+    uint32_t id;
+    pid_t tgid;    /* tracer's view */
+    pid_t pid;     /* in the run's namespace */
+    struct process *parent; /* NULL: the reaper */
+    pid_t group, leader_session;
+    uint32_t uid; /* as seen in siginfo */
+    struct signal_handlers *handlers;
+    struct signal_queue *queue;
+    struct clock_timer real_timer; /* ITIMER_REAL, alarm */
+    struct clock_timer cpu_timer[2];
+    struct posix_timer *timers;
+    int next_timer;
+    int exit_signal;     /* sent to the parent; SIGCHLD mostly */
+    uint32_t live_tasks;
+    bool group_exiting, execing;
+    bool zombie;         /* all tasks gone, parent has not waited */
+    bool reaped;         /* the kernel has no trace of it any more */
+    bool stopped;        /* job control */
+    bool report_stop, report_continue;
+    int stop_signal;
+    int status;          /* wait(2) status once zombie */
+    int group_status;    /* of exit_group or the fatal signal, while tasks are still ending */
+    bool group_status_valid, leader_gone;
+    bool subreaper;
+    bool exec_done;      /* for setpgid EACCES; also wakes a vfork parent */
+    struct task *vfork_parent;
+    char *exe;           /* path for /proc/self/exe */
+    uint64_t cpu_ns;
+    uint64_t children_cpu_ns;
+    struct process *next;
+};
+
+enum task_state {
+    TASK_READY,   /* stopped by ptrace; may be resumed */
+    TASK_PARKED,  /* at the entry stop of a call that cannot go on yet */
+    TASK_KERNEL,  /* asleep inside the kernel, traced */
+    TASK_EXITING, /* PTRACE_EVENT_EXIT seen or on the way out */
+    TASK_DEAD,
+};
+
+enum call_action {
+    CALL_RUN,   /* let the kernel execute run_nr(run_args), then finish() */
+    CALL_DONE,  /* call->result is the answer */
+    CALL_PARK,  /* wait: retried when ready() or the deadline says so */
+    CALL_GONE,  /* the task will not come back from it (exit) */
+    CALL_REGS,  /* task->regs are final (sigreturn) */
+};
+
+struct call;
+typedef enum call_action (*call_handler)(struct session *s, struct task *t, struct call *c);
+typedef void (*call_finish)(struct session *s, struct task *t, struct call *c);
+
+#define CALL_WRITES_MAX 8
+
+struct call {
+    bool active;
+    bool entered;      /* an ENTRY event was written */
+    bool retry;        /* handler is being asked again */
+    bool timed_out;
+    bool interrupted;
+    bool no_restart;   /* interrupted: EINTR whatever SA_RESTART says */
+    uint64_t nr, args[6];
+    uint64_t run_nr, run_args[6];
+    int64_t result;
+    struct user_regs_struct before; /* at the entry stop */
+    const struct syscall_row *row;
+    call_handler handler;
+    call_finish finish; /* RUN: at the exit stop, before outputs are read; may change result */
+    call_finish interrupt; /* EINTR: what the kernel writes then (remaining time...) */
+    bool outputs;       /* MODEL rows: memory outputs follow from the row all the same */
+    call_finish after;  /* after the event was written */
+    bool (*ready)(struct session *s, struct task *t, struct call *c); /* PARK; NULL: only woken */
+    bool woken;        /* somebody made it ready */
+    bool stop_lost;    /* a remote call consumed the entry stop: re-enter before running it */
+    uint64_t deadline; /* virtual ns; UINT64_MAX: none */
+    bool has_deadline_entry;
+    /* polled duplicates while parked */
+    struct pollfd *poll;
+    size_t poll_count;
+    bool in_kernel;    /* handed to the kernel, where it may sleep */
+    int close_after;   /* a number of the tracee to close when the call is over, 0: none */
+    bool external;     /* waits for something outside the run */
+    uint32_t fd_generation;
+    int dup_fd;        /* our duplicate of args' fd while parked, -1 */
+    /* handlers' own */
+    uint64_t scratch[8];
+    signal_set saved_mask;
+    bool mask_swapped;
+    int64_t progress;  /* bytes moved by earlier pieces of a call run piecewise */
+    struct bytes buffer;
+    const char *what;  /* for deadlock reports: "futex", "read"... */
+};
+
+struct task {
+    uint32_t id;
+    pid_t tid;    /* tracer's view */
+    pid_t ns_tid; /* in the run's namespace */
+    struct process *process;
+    struct space *space;
+    struct files *files;
+    enum task_state state;
+    struct user_regs_struct regs; /* authoritative while stopped */
+    bool regs_dirty;
+    bool at_seccomp;  /* the stop is a seccomp stop: orig_rax -1 skips the call */
+    int64_t ticks_loaded, atomics_loaded;
+    uint64_t ticks, atomics; /* since birth */
+    struct sched_slice slice; /* what is left of the slice */
+    bool slice_valid;
+    bool kernel_restart; /* the next entry stop repeats the call being run */
+    bool needs_event; /* it ran since its last event: a PREEMPT is due before others run */
+    struct call call;
+    signal_set mask;
+    struct signal_queue *queue;
+    struct signal_altstack altstack;
+    bool suspended_mask; /* sigsuspend & co: restore `saved_mask` after the handler was pushed */
+    signal_set saved_mask;
+    uint64_t clear_tid;
+    uint64_t robust_list, robust_length;
+    uint64_t cpu_ns;
+    uint64_t calls_in_slice;
+    int pidfd;
+    int exit_status;         /* TASK_EXITING leader: as its exit stop said */
+    bool vfork_child;       /* waits for a vfork child's exec or exit */
+    struct stop kernel_stop; /* a stop that came while another task was waited for; tid 0: none */
+    int kill_signal;  /* fatal signal on its way */
+    char name[16];
+    uint64_t trap_ticks, trap_atomics; /* where the counter trapped last */
+    uint32_t steps_done;      /* single steps since the counter's trap */
+    uint8_t trapped_counter;  /* 0 ticks, 1 atomics */
+    struct task *next;
+};
+
+/* ---- the session ------------------------------------------------------------------------- */
+
+struct session {
+    const struct record_options *options;
+    struct record_result *result;
+    struct rr_error *error;
+    struct tracee_area area;
+    struct trace_writer *trace;
+    struct image_store *images;
+    struct sched *sched;
+    struct futex_model *futexes;
+    struct virtual_clock *clock;
+    struct random_stream data, inject, wake;
+    struct task *tasks; /* in order of creation */
+    struct process *processes;
+    struct fd_object *objects;
+    struct process *first; /* the program's process */
+    struct task *current;
+    uint32_t next_task, next_process;
+    uint64_t next_space, next_object;
+    uint32_t live;
+    pid_t reaper;
+    int reaper_pidfd;
+    int stdio_stat_valid;
+    struct stdio_identity {
+        uint64_t device, inode;
+        bool valid;
+    } stdio[2];
+    enum sched_reason reason; /* of the next decision */
+    bool reschedule;
+    bool ended;
+    bool state_changed;       /* something that parked calls may wait for has changed */
+    uint64_t epoch_real;      /* CLOCK_REALTIME of the machine at the start, ns */
+    uint64_t wall_start, wall_deadline, rewriting_ns;
+    uint64_t deadline_virtual;
+    uint64_t first_exit_clock;
+    uint32_t outside_waits;
+    bool external_input; /* the program's stdin comes from outside */
+    uint32_t injected[16];
+    struct bytes output[2];
+    uint64_t events_since_checksum;
+    struct file_entry {
+        char *key;
+        uint32_t id;
+    } *trace_files;
+    size_t trace_file_count;
+    /* the event being built */
+    struct {
+        struct event event;
+        struct event_write *writes;
+        struct map_op *maps;
+        struct event_file_write *file_writes;
+        size_t write_capacity, map_capacity, file_write_capacity;
+        struct bytes data;
+    } building;
+    uint64_t recent[64][2]; /* last written ranges, for checksums */
+    size_t recent_count;
+    struct shared_file *shared_files;
+    int exec_error;  /* of the first execve */
+    bool namespaces; /* the run has pid and mount namespaces */
+    bool want_network, tmpdir;
+    char **environment; /* what the program gets */
+};
+
+/* ---- session.c ---------------------------------------------------------------------------- */
+struct task *session_task_new(struct session *s, struct task *parent, pid_t tid, uint64_t clone_flags);
+void session_task_gone(struct session *s, struct task *t);
+struct task *session_task_by_tid(struct session *s, pid_t tid);
+struct task *session_task_by_ns_tid(struct session *s, pid_t tid);
+struct process *session_process_by_pid(struct session *s, pid_t pid);
+struct space *space_new(struct session *s);
+void space_unref(struct space *space);
+struct files *files_new(void);
+struct files *files_copy(const struct files *from);
+void files_unref(struct session *s, struct files *files);
+void session_done(struct session *s);
+/* End the run with a verdict; message is formatted once (the first call wins). */
+void session_fail(struct session *s, enum record_verdict verdict, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* ---- emit.c: building events --------------------------------------------------------------- */
+struct event *emit_begin(struct session *s, struct task *t, enum event_kind kind);
+/* Read `length` bytes of t's memory now and make them a write of the event. Unreadable: left out. */
+void emit_memory(struct session *s, struct task *t, uint64_t address, uint64_t length);
+/* Write the data into t's memory and make it part of the event. -EFAULT: nothing was written. */
+int emit_poke(struct session *s, struct task *t, uint64_t address, const void *data, uint64_t length);
+/* Part of the event, and applied to the model of t's space at once. */
+void emit_map(struct session *s, struct task *t, const struct map_op *op);
+void emit_file_write(struct session *s, uint32_t file, uint64_t offset, const void *data, uint64_t length);
+void emit_output(struct session *s, int stream, const void *data, uint64_t length);
+void emit_xstate(struct session *s, const uint8_t *data, size_t length);
+void emit_end(struct session *s, struct task *t);
+/* The same with these registers as the event's result. */
+void emit_end_registers(struct session *s, struct task *t, const struct user_regs_struct *after);
+/* A PREEMPT event if the task ran since its last event. */
+void emit_position(struct session *s, struct task *t);
+/* Checksum of all of t's memory, as an event of its own. */
+void emit_memory_checksum(struct session *s, struct task *t);
+
+/* ---- loop.c -------------------------------------------------------------------------------- */
+int session_loop(struct session *s);
+void session_account(struct session *s, struct task *t); /* counters -> ticks, clock */
+void session_load_counters(struct session *s, struct task *t);
+int task_flush(struct task *t); /* registers into the tracee */
+
+/* ---- call.c: system calls ------------------------------------------------------------------ */
+void call_entry(struct session *s, struct task *t);
+void call_retry(struct session *s, struct task *t); /* parked, now worth another try */
+void call_interrupt(struct session *s, struct task *t, bool handler_runs, bool sa_restart);
+void call_drop(struct session *s, struct task *t);  /* the task dies in it */
+void call_complete(struct session *s, struct task *t);
+/* The exit stop of a call that fell asleep in the kernel came. */
+void call_kernel_done(struct session *s, struct task *t);
+extern const call_handler call_models[SYSCALL_NUMBER_LIMIT];
+int call_memory_read(void *task, struct taddr address, void *ret, size_t length);
+/* Answer with a result or -errno. */
+enum call_action call_answer(struct call *c, int64_t result);
+enum call_action call_park(struct task *t, struct call *c, const char *what, uint64_t deadline);
+/* A remote system call of the stopped task. Non-zero: the task is gone. */
+int task_call(struct session *s, struct task *t, uint64_t nr, const uint64_t args[6], int64_t *ret);
+
+#endif

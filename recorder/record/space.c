@@ -1,0 +1,221 @@
+/* Images laid over text, and mapped files in the trace. */
+#include "recorder/record/space.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "recorder/base/file.h"
+#include "recorder/base/log.h"
+#include "recorder/record/image_store.h"
+
+int space_open_fd(struct task *t, int fd)
+{
+    char path[64];
+    int opened;
+
+    snprintf(path, sizeof(path), "/proc/%d/fd/%d", t->tid, fd);
+    opened = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    return opened < 0 ? -errno : opened;
+}
+
+uint32_t space_trace_file(struct session *s, int fd, enum trace_file_kind kind, const char *name)
+{
+    char key[128];
+    struct stat st;
+    uint32_t id = 0;
+
+    if (fstat(fd, &st) < 0)
+        return 0;
+    snprintf(key, sizeof(key), "%d:%lx:%lx:%lx:%lx.%lx", kind, (unsigned long)st.st_dev,
+             (unsigned long)st.st_ino, (unsigned long)st.st_size, (unsigned long)st.st_mtim.tv_sec,
+             (unsigned long)st.st_mtim.tv_nsec);
+    for (size_t i = 0; i < s->trace_file_count; i++)
+        if (strcmp(s->trace_files[i].key, key) == 0)
+            return s->trace_files[i].id;
+    if (s->trace) {
+        /* a file that is young or small may be rewritten in place before the trace is kept */
+        bool copy_now = kind == TRACE_FILE_SHARED ||
+                        (kind == TRACE_FILE_CONTENT && (uint64_t)st.st_mtim.tv_sec * 1000000000u +
+                                                               3600u * 1000000000ull >
+                                                           s->epoch_real);
+
+        if (trace_writer_file(s->trace, kind, key, name, fd, copy_now, &id, s->error) < 0) {
+            session_fail(s, RECORD_VERDICT_UNSUPPORTED, "a mapped file cannot be kept: %s",
+                         s->error ? s->error->message : "");
+            return 0;
+        }
+    } else {
+        id = (uint32_t)s->trace_file_count + 1;
+    }
+    s->trace_files = realloc(s->trace_files, (s->trace_file_count + 1) * sizeof(*s->trace_files));
+    if (!s->trace_files)
+        abort();
+    s->trace_files[s->trace_file_count].key = strdup(key);
+    s->trace_files[s->trace_file_count++].id = id;
+    return id;
+}
+
+struct loaded_image *space_image_at(struct space *space, uint64_t address, uint64_t *ret_address)
+{
+    for (size_t i = 0; i < space->image_count; i++) {
+        struct loaded_image *l = &space->images[i];
+
+        if ((address >= l->start && address < l->end) ||
+            (address >= l->stub_start && address < l->stub_end)) {
+            if (ret_address)
+                *ret_address = address - l->bias;
+            return l;
+        }
+    }
+    return NULL;
+}
+
+void space_forget(struct space *space, uint64_t start, uint64_t end)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < space->image_count; i++)
+        if (!(space->images[i].start >= start && space->images[i].end <= end))
+            space->images[kept++] = space->images[i];
+    space->image_count = kept;
+}
+
+/* The load bias: address of the mapped offset minus the address that its program header wants. */
+static bool find_bias(int fd, uint64_t address, uint64_t offset, uint64_t *ret_bias)
+{
+    Elf64_Ehdr header;
+    Elf64_Phdr program[64];
+
+    if (file_pread_all(fd, &header, sizeof(header), 0) < 0 || header.e_phnum > 64 ||
+        header.e_phentsize != sizeof(*program) ||
+        file_pread_all(fd, program, header.e_phnum * sizeof(*program), header.e_phoff) < 0)
+        return false;
+    for (int i = 0; i < header.e_phnum; i++) {
+        const Elf64_Phdr *p = &program[i];
+
+        if (p->p_type != PT_LOAD || !(p->p_flags & PF_X))
+            continue;
+        if (offset >= page_down(p->p_offset) && offset < p->p_offset + p->p_filesz) {
+            *ret_bias = address - (p->p_vaddr - p->p_offset + offset);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int map_segment(struct session *s, struct task *t, int fd, uint32_t file,
+                       const struct image_segment *g, uint64_t bias)
+{
+    uint64_t address = bias + g->address;
+    struct map_op op = {.kind = MAP_OP_MAP,
+                        .address = address,
+                        .length = g->length,
+                        .prot = PROT_READ | PROT_EXEC,
+                        .flags = MAP_PRIVATE,
+                        .file = file,
+                        .offset = g->cache_offset};
+    int64_t result;
+    int error = task_call(s, t, SYS_mmap,
+                          (uint64_t[6]){address, g->length, PROT_READ | PROT_EXEC,
+                                        MAP_PRIVATE | MAP_FIXED, (uint64_t)fd, g->cache_offset},
+                          &result);
+
+    if (error)
+        return error;
+    if ((uint64_t)result != address)
+        return result < 0 ? (int)result : -EINVAL;
+    emit_map(s, t, &op);
+    return 0;
+}
+
+/* Is the whole range free, but for what the recorder reserved? */
+static bool area_is_free(const struct space *space, uint64_t start, uint64_t end)
+{
+    const struct map_entry *e = maps_above(&space->maps, start);
+
+    while (e && e->start < end) {
+        if (e->prot != PROT_NONE || e->file != 0)
+            return false;
+        e = maps_above(&space->maps, e->end);
+    }
+    return true;
+}
+
+static void image_span(const struct image *image, uint64_t bias, struct loaded_image *ret)
+{
+    *ret = (struct loaded_image){.bias = bias, .start = UINT64_MAX, .stub_start = UINT64_MAX};
+    for (size_t i = 0; i < image_segment_count(image); i++) {
+        const struct image_segment *g = image_segment(image, i);
+        uint64_t start = bias + g->address, end = start + g->length;
+
+        if (g->stubs) {
+            ret->stub_start = start < ret->stub_start ? start : ret->stub_start;
+            ret->stub_end = end > ret->stub_end ? end : ret->stub_end;
+        } else {
+            ret->start = start < ret->start ? start : ret->start;
+            ret->end = end > ret->end ? end : ret->end;
+        }
+    }
+}
+
+int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, uint64_t length,
+                  uint64_t offset)
+{
+    struct stat st;
+    struct image *image;
+    struct loaded_image loaded;
+    uint64_t bias, spent = 0;
+    uint32_t file;
+    int tracee_fd, error = 0;
+    int64_t ignored;
+
+    (void)length;
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+        return 0;
+    image = image_store_image(s->images, fd, &st, &spent);
+    s->rewriting_ns += spent;
+    if (!image || image_segment_count(image) == 0 || !find_bias(fd, address, offset, &bias)) {
+        t->space->rewritten_nothing = true;
+        return 0;
+    }
+    image_span(image, bias, &loaded);
+    loaded.image = image;
+    if (!area_is_free(t->space, loaded.stub_start, loaded.stub_end)) {
+        log_debug("no room for stubs at %lx", (unsigned long)loaded.stub_start);
+        t->space->rewritten_nothing = true;
+        return 0;
+    }
+    file = space_trace_file(s, image_fd(image), TRACE_FILE_IMAGE, "image");
+    error = tracee_send_fd(&s->area, t->tid, &t->regs, image_fd(image), &tracee_fd);
+    t->regs_dirty = true;
+    s->result->statistics.stops++;
+    if (error)
+        return error;
+    for (size_t i = 0; i < image_segment_count(image) && !error; i++) {
+        const struct image_segment *g = image_segment(image, i);
+        uint64_t start = bias + g->address;
+
+        /* an overlay only where this mapping is; other executable segments come with their own mmap */
+        if (!g->stubs && (start >= address + page_up(length) || start + g->length <= address))
+            continue;
+        error = map_segment(s, t, tracee_fd, file, g, bias);
+    }
+    if (!error)
+        error = task_call(s, t, SYS_close, (uint64_t[6]){(uint64_t)tracee_fd}, &ignored);
+    if (error)
+        return error;
+    t->space->images =
+        realloc(t->space->images, (t->space->image_count + 1) * sizeof(*t->space->images));
+    if (!t->space->images)
+        abort();
+    t->space->images[t->space->image_count++] = loaded;
+    return 0;
+}

@@ -1,0 +1,22 @@
+/* The program's address space in recording: exec set-up, images over text, mapped files. */
+#ifndef RECORDER_RECORD_SPACE_H
+#define RECORDER_RECORD_SPACE_H
+
+#include "recorder/record/session.h"
+
+/* At PTRACE_EVENT_EXEC: new space, recorder area, images, stack contents; writes the EXEC event. */
+int space_exec(struct session *s, struct task *t);
+/* A file was mapped executable at [address, address+length) from `offset`: lay the rewritten image over
+ * it (map operations are added to the event being built). fd: ours, open on the file. */
+int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, uint64_t length,
+                  uint64_t offset);
+/* The loaded image whose span or stub area holds the address, or NULL. *ret_address: ELF address. */
+struct loaded_image *space_image_at(struct space *space, uint64_t address, uint64_t *ret_address);
+/* Forget images unmapped by [start, end). */
+void space_forget(struct space *space, uint64_t start, uint64_t end);
+/* Trace file id of an open file (content kind); our fd. */
+uint32_t space_trace_file(struct session *s, int fd, enum trace_file_kind kind, const char *name);
+/* Open what a tracee has open as fd, freshly, for reading (or -errno). */
+int space_open_fd(struct task *t, int fd);
+
+#endif

@@ -1,0 +1,324 @@
+/* The blob's traced calls, single-step walks after a trap, faults and stray entries. */
+#include "recorder/record/traps.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/ptrace.h>
+
+#include "include/rrtest/recorder_page.h"
+#include "recorder/base/log.h"
+#include "recorder/record/inject.h"
+#include "recorder/record/signal.h"
+#include "recorder/record/space.h"
+
+static bool in_blob(uint64_t ip)
+{
+    return ip >= RECORDER_BLOB_ADDRESS && ip < RECORDER_BLOB_ADDRESS + RECORDER_BLOB_SIZE;
+}
+
+uint64_t traps_original_ip(struct task *t, bool *ret_exact)
+{
+    uint64_t address;
+    struct loaded_image *l = space_image_at(t->space, t->regs.rip, &address);
+    struct image_where where;
+
+    *ret_exact = true;
+    if (!l) {
+        *ret_exact = !in_blob(t->regs.rip);
+        return t->regs.rip;
+    }
+    where = image_locate(l->image, address);
+    if (where.place == IMAGE_STUB_HEAD) {
+        *ret_exact = address == where.copy || where.exact;
+        return where.start + l->bias;
+    }
+    if (where.place == IMAGE_STUB_BODY) {
+        *ret_exact = where.exact;
+        return where.original + l->bias;
+    }
+    return t->regs.rip;
+}
+
+uint64_t traps_continue_ip(struct task *t, uint64_t ip)
+{
+    uint64_t address;
+    struct loaded_image *l = space_image_at(t->space, ip, &address);
+    struct image_where where;
+
+    if (!l)
+        return ip;
+    where = image_locate(l->image, address);
+    return where.place == IMAGE_INTERIOR && where.copy ? where.copy + l->bias : ip;
+}
+
+/* One single step. 0: done; 1: another stop came (left pending in *stop); negative: gone. */
+static int single_step(struct session *s, struct task *t, struct stop *stop)
+{
+    int got;
+
+    if (task_flush(t) < 0 || ptrace(PTRACE_SINGLESTEP, t->tid, 0, 0) < 0)
+        return -ESRCH;
+    t->at_seccomp = false;
+    s->result->statistics.stops++;
+    do
+        got = wait_next(t->tid, true, stop);
+    while (got == -EINTR);
+    if (got < 0)
+        return got;
+    if (tracee_get_regs(t->tid, &t->regs) < 0)
+        return -ESRCH;
+    if (stop->kind == STOP_SIGNAL && stop->signal == SIGTRAP)
+        return 0;
+    return stop->kind == STOP_SIGNAL && (stop->signal == SIGCHLD || stop->signal == SIGPIPE) ? 0 : 1;
+}
+
+static bool at_system_call(struct task *t)
+{
+    uint8_t code[2];
+
+    return tracee_read(t->tid, t->regs.rip, code, 2) < 0 || (code[0] == 0x0f && code[1] == 0x05) ||
+           in_blob(t->regs.rip);
+}
+
+/* Walk on from a counter's trap. Steps never enter the kernel: they end before a system call. False:
+ * the walk met another stop, which was handled. */
+static bool walk(struct session *s, struct task *t, uint32_t steps)
+{
+    struct stop stop;
+    bool handled = false;
+
+    *tracee_page_word(&s->area, PAGE_TICKS) = t->ticks_loaded = 1ll << 62;
+    *tracee_page_word(&s->area, PAGE_ATOMICS) = t->atomics_loaded = 1ll << 62;
+    for (uint32_t i = 0; i < steps + 64 && !handled; i++) {
+        bool exact;
+
+        traps_original_ip(t, &exact);
+        if ((i >= steps && exact) || at_system_call(t))
+            break;
+        int got = single_step(s, t, &stop);
+
+        if (got < 0)
+            return false;
+        if (got > 0) {
+            session_account(s, t);
+            if (stop.kind == STOP_SIGNAL)
+                traps_handle_signal(s, t, stop.signal);
+            handled = true;
+            break;
+        }
+        t->steps_done++;
+    }
+    session_account(s, t);
+    return !handled;
+}
+
+static void counter_trapped(struct session *s, struct task *t, int counter)
+{
+    uint32_t steps = t->slice.steps;
+
+    t->regs.rax = (uint64_t)*tracee_page_word(&s->area, PAGE_SAVE_RAX);
+    t->regs.rip = (uint64_t)*tracee_page_word(&s->area, PAGE_SAVE_RETURN);
+    t->regs.r11 = (uint64_t)*tracee_page_word(&s->area, PAGE_SAVE_R11);
+    t->regs.rcx = (uint64_t)*tracee_page_word(&s->area, PAGE_SPILL_RCX);
+    t->regs.orig_rax = (unsigned long long)-1;
+    t->regs_dirty = true;
+    t->trapped_counter = (uint8_t)counter;
+    t->trap_ticks = t->ticks;
+    t->trap_atomics = t->atomics;
+    t->steps_done = 0;
+    s->result->statistics.preemptions++;
+    inject_at_tick(s, t);
+    s->reason = SCHED_SLICE_END;
+    s->reschedule = true;
+    t->slice_valid = false;
+    if (steps > 0)
+        walk(s, t, steps);
+}
+
+static void set_register(struct user_regs_struct *r, unsigned number, unsigned size, uint64_t value)
+{
+    unsigned long long *at[16] = {&r->rax, &r->rcx, &r->rdx, &r->rbx, &r->rsp, &r->rbp,
+                                  &r->rsi, &r->rdi, &r->r8,  &r->r9,  &r->r10, &r->r11,
+                                  &r->r12, &r->r13, &r->r14, &r->r15};
+
+    if (size == 8)
+        *at[number & 15] = value;
+    else if (size == 4)
+        *at[number & 15] = (uint32_t)value;
+    else
+        *at[number & 15] = (*at[number & 15] & ~0xffffull) | (value & 0xffff);
+}
+
+static void answer_cpuid(struct session *s, struct task *t)
+{
+    uint32_t a = (uint32_t)t->regs.rax, c = (uint32_t)t->regs.rcx, b = 0, d = 0;
+
+    (void)s;
+    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+    t->regs.rax = a;
+    t->regs.rbx = b;
+    t->regs.rcx = c;
+    t->regs.rdx = d;
+}
+
+static void answer_instruction(struct session *s, struct task *t, uint64_t at)
+{
+    uint8_t code[16] = {0};
+    struct image_special_instruction special;
+    uint64_t tsc = clock_now(s->clock) * 2;
+
+    tracee_read_some(t->tid, at, code, sizeof(code));
+    special = image_decode_special(code, sizeof(code));
+    t->regs.rip = at + special.length;
+    switch (special.kind) {
+    case SPECIAL_CPUID:
+        answer_cpuid(s, t);
+        break;
+    case SPECIAL_RDTSCP:
+        t->regs.rcx = 0;
+        /* fall through */
+    case SPECIAL_RDTSC:
+        if (s->options->guards_off & RECORD_GUARD_RDTSC)
+            tsc = __builtin_ia32_rdtsc();
+        t->regs.rax = (uint32_t)tsc;
+        t->regs.rdx = tsc >> 32;
+        break;
+    case SPECIAL_RDRAND:
+    case SPECIAL_RDSEED: {
+        uint64_t value = random_u64(&s->data);
+
+        if (s->options->guards_off & RECORD_GUARD_RANDOM)
+            value ^= __builtin_ia32_rdtsc() * 0x9e3779b97f4a7c15ull;
+        set_register(&t->regs, special.target, special.size, value);
+        t->regs.eflags = (t->regs.eflags & ~0x8d5ull) | 1; /* CF: valid; OF SF ZF AF PF clear */
+        break;
+    }
+    case SPECIAL_NONE:
+        session_fail(s, RECORD_VERDICT_UNSUPPORTED, "a stub's instruction at %#lx is unknown",
+                     (unsigned long)at);
+        break;
+    }
+}
+
+static void instruction_trapped(struct session *s, struct task *t)
+{
+    uint64_t at = (uint64_t)*tracee_page_word(&s->area, PAGE_SAVE_RETURN);
+
+    emit_begin(s, t, EVENT_INSTRUCTION);
+    t->regs.rax = (uint64_t)*tracee_page_word(&s->area, PAGE_SAVE_RAX);
+    t->regs.r11 = (uint64_t)*tracee_page_word(&s->area, PAGE_SAVE_R11);
+    t->regs.rcx = (uint64_t)*tracee_page_word(&s->area, PAGE_SPILL_RCX);
+    t->regs.orig_rax = (unsigned long long)-1;
+    t->regs_dirty = true;
+    clock_advance(s->clock, CLOCK_NS_PER_TICK * 4);
+    answer_instruction(s, t, at);
+    emit_end(s, t);
+}
+
+bool traps_handle_blob(struct session *s, struct task *t)
+{
+    if (!in_blob(t->regs.rip))
+        return false;
+    switch (t->regs.orig_rax) {
+    case BLOB_CALL_TICK:
+        counter_trapped(s, t, 0);
+        return true;
+    case BLOB_CALL_ATOMIC:
+        counter_trapped(s, t, 1);
+        return true;
+    case BLOB_CALL_CPUID:
+    case BLOB_CALL_RDTSC:
+    case BLOB_CALL_RANDOM:
+        instruction_trapped(s, t);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Control entered a window's interior: one of the trapping bytes raised SIGSEGV, SIGILL or SIGTRAP
+ * (int3 leaves ip behind itself). Go on at the relocated copy. */
+static bool stray_entry(struct session *s, struct task *t, int signal)
+{
+    uint64_t ip = t->regs.rip - (signal == SIGTRAP ? 1 : 0);
+    uint64_t address;
+    struct loaded_image *l = space_image_at(t->space, ip, &address);
+    struct image_where where;
+
+    if (!l)
+        return false;
+    where = image_locate(l->image, address);
+    if (where.place != IMAGE_INTERIOR || !where.copy)
+        return false;
+    emit_begin(s, t, EVENT_STRAY);
+    t->regs.rip = where.copy + l->bias;
+    t->regs.orig_rax = (unsigned long long)-1;
+    t->regs_dirty = true;
+    s->result->statistics.stray_entries++;
+    emit_end(s, t);
+    return true;
+}
+
+static bool is_synchronous(int signal, const siginfo_t *info)
+{
+    switch (signal) {
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGILL:
+    case SIGFPE:
+    case SIGTRAP:
+        return info->si_code > 0;
+    default:
+        return false;
+    }
+}
+
+void traps_handle_signal(struct session *s, struct task *t, int signal)
+{
+    siginfo_t info;
+
+    memset(&info, 0, sizeof(info));
+    if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) < 0)
+        return;
+    if (is_synchronous(signal, &info)) {
+        if (!stray_entry(s, t, signal))
+            signal_fault(s, t, &info);
+        return;
+    }
+    signal_from_outside(s, t, &info);
+}
+
+bool traps_step_out(struct session *s, struct task *t)
+{
+    struct stop stop;
+    bool exact;
+
+    traps_original_ip(t, &exact);
+    if (exact)
+        return true;
+    if (!t->needs_event) {
+        t->needs_event = true;
+        t->trapped_counter = 2; /* no trap: steps from where the last event left it */
+        t->trap_ticks = t->ticks;
+        t->trap_atomics = t->atomics;
+        t->steps_done = 0;
+    }
+    *tracee_page_word(&s->area, PAGE_TICKS) = t->ticks_loaded = 1ll << 62;
+    *tracee_page_word(&s->area, PAGE_ATOMICS) = t->atomics_loaded = 1ll << 62;
+    for (int i = 0; i < 256 && !exact; i++) {
+        int got = single_step(s, t, &stop);
+
+        if (got < 0)
+            return false;
+        session_account(s, t);
+        if (got > 0) {
+            if (stop.kind == STOP_SIGNAL)
+                traps_handle_signal(s, t, stop.signal);
+            return false;
+        }
+        t->steps_done++;
+        traps_original_ip(t, &exact);
+    }
+    return true;
+}

@@ -1,0 +1,176 @@
+/* System calls executed by a stopped tracee, and the area they go through. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "include/rrtest/recorder_page.h"
+#include "recorder/base/file.h"
+#include "recorder/blob/blob.h"
+#include "recorder/tracee/tracee.h"
+#include "recorder/tracee/wait.h"
+
+#define SCRATCH 0x800 /* offset in the page: message header and friends of remote calls */
+
+int tracee_area_open(struct tracee_area *area)
+{
+    int pair[2];
+    int error;
+
+    memset(area, 0, sizeof(*area));
+    area->memfd = area->socket = area->socket_tracee = -1;
+    area->page = NULL;
+    area->memfd = memfd_create("rrtest", MFD_CLOEXEC);
+    if (area->memfd < 0)
+        return -errno;
+    if (ftruncate(area->memfd, RECORDER_AREA_SIZE) < 0)
+        goto fail;
+    if (pwrite(area->memfd, blob_code, blob_size(), RECORDER_PAGE_SIZE) != (ssize_t)blob_size())
+        goto fail;
+    area->page = mmap(NULL, RECORDER_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
+                      area->memfd, 0);
+    if (area->page == MAP_FAILED) {
+        area->page = NULL;
+        goto fail;
+    }
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        goto fail;
+    area->socket = pair[0];
+    area->socket_tracee = pair[1];
+    *tracee_page_word(area, PAGE_ENTRY_TICK) = (int64_t)blob_address(BLOB_ENTRY_TICK);
+    *tracee_page_word(area, PAGE_ENTRY_ATOMIC) = (int64_t)blob_address(BLOB_ENTRY_ATOMIC);
+    *tracee_page_word(area, PAGE_ENTRY_CPUID) = (int64_t)blob_address(BLOB_ENTRY_CPUID);
+    *tracee_page_word(area, PAGE_ENTRY_RDTSC) = (int64_t)blob_address(BLOB_ENTRY_RDTSC);
+    *tracee_page_word(area, PAGE_ENTRY_RANDOM) = (int64_t)blob_address(BLOB_ENTRY_RANDOM);
+    *tracee_page_word(area, PAGE_TICKS) = INT64_MAX;
+    *tracee_page_word(area, PAGE_ATOMICS) = INT64_MAX;
+    area->blob_syscall = blob_address(BLOB_ENTRY_SYSCALL);
+    return 0;
+fail:
+    error = -errno;
+    tracee_area_close(area);
+    return error;
+}
+
+void tracee_area_close(struct tracee_area *area)
+{
+    if (area->page)
+        munmap(area->page, RECORDER_PAGE_SIZE);
+    area->page = NULL;
+    close_fd(&area->memfd);
+    close_fd(&area->socket);
+    close_fd(&area->socket_tracee);
+}
+
+static void put_call(struct user_regs_struct *r, uint64_t at, uint64_t nr, const uint64_t args[6])
+{
+    r->rip = at;
+    r->rax = nr;
+    r->orig_rax = (unsigned long long)-1;
+    r->rdi = args[0];
+    r->rsi = args[1];
+    r->rdx = args[2];
+    r->r10 = args[3];
+    r->r8 = args[4];
+    r->r9 = args[5];
+    r->eflags &= ~0x100ull; /* no single stepping through the blob */
+}
+
+/* Resume until the int3 behind the call; signals that come in meanwhile are kept for later by the
+ * kernel only if we do not swallow them: they are re-queued to the tracee by the caller's model, so
+ * here the harmless ones of a dying child (SIGCHLD) are dropped. */
+static int run_to_trap(pid_t tid, int request)
+{
+    for (;;) {
+        struct stop stop;
+        int error;
+
+        if (ptrace(request, tid, 0, 0) < 0)
+            return -errno;
+        do
+            error = wait_next(tid, true, &stop);
+        while (error == -EINTR);
+        if (error < 0)
+            return error;
+        if (stop.kind == STOP_SIGNAL && stop.signal == SIGTRAP)
+            return 0;
+        if (stop.kind == STOP_SIGNAL || stop.kind == STOP_INITIAL || stop.kind == STOP_SECCOMP)
+            continue;
+        return stop.kind == STOP_DEAD || stop.kind == STOP_EXIT ? -ESRCH : -EPROTO;
+    }
+}
+
+int tracee_call(const struct tracee_area *area, pid_t tid, const struct user_regs_struct *regs,
+                uint64_t nr, const uint64_t args[6], int64_t *ret)
+{
+    return tracee_call_at(tid, regs, area->blob_syscall, nr, args, ret);
+}
+
+int tracee_call_at(pid_t tid, const struct user_regs_struct *regs, uint64_t at, uint64_t nr,
+                   const uint64_t args[6], int64_t *ret)
+{
+    struct user_regs_struct r = *regs;
+    int error;
+
+    put_call(&r, at, nr, args);
+    error = tracee_set_regs(tid, &r);
+    if (!error)
+        error = run_to_trap(tid, PTRACE_CONT);
+    if (!error)
+        error = tracee_get_regs(tid, &r);
+    if (!error)
+        *ret = (int64_t)r.rax;
+    return error;
+}
+
+/* Layout of the scratch area: struct msghdr, iovec, one byte of data, control message. */
+struct scratch {
+    uint64_t name, name_length, iov, iov_count, control, control_length, flags;
+    uint64_t iov_base, iov_length;
+    uint64_t byte;
+    uint64_t control_data[4];
+};
+
+int tracee_send_fd(const struct tracee_area *area, pid_t tid, const struct user_regs_struct *regs,
+                   int fd, int *ret_fd)
+{
+    union {
+        char space[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } control = {0};
+    char byte = 0;
+    struct iovec iov = {&byte, 1};
+    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+                             .msg_controllen = sizeof(control)};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    struct scratch *scratch = (struct scratch *)(void *)(area->page + SCRATCH);
+    uint64_t base = RECORDER_PAGE_ADDRESS + SCRATCH;
+    int64_t result;
+    int error;
+
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+    if (sendmsg(area->socket, &message, MSG_NOSIGNAL) < 0)
+        return -errno;
+    memset(scratch, 0, sizeof(*scratch));
+    scratch->iov = base + offsetof(struct scratch, iov_base);
+    scratch->iov_count = 1;
+    scratch->control = base + offsetof(struct scratch, control_data);
+    scratch->control_length = CMSG_SPACE(sizeof(int));
+    scratch->iov_base = base + offsetof(struct scratch, byte);
+    scratch->iov_length = 1;
+    error = tracee_call(area, tid, regs, SYS_recvmsg,
+                        (uint64_t[6]){TRACEE_FD_SOCKET, base, MSG_DONTWAIT}, &result);
+    if (error)
+        return error;
+    if (result < 0)
+        return (int)result;
+    memcpy(ret_fd, (uint8_t *)scratch->control_data + CMSG_LEN(0), sizeof(int));
+    return scratch->control_length == CMSG_LEN(sizeof(int)) ? 0 : -EMFILE;
+}

@@ -1,0 +1,62 @@
+/* Access to one stopped tracee: registers, memory, remote system calls. A tracee is named by its
+ * tid in the tracer's pid namespace. -ESRCH (it was killed meanwhile) is an ordinary outcome of
+ * every function. The recorder page (recorder_page.h) is reached through struct tracee_area. */
+#ifndef RECORDER_TRACEE_TRACEE_H
+#define RECORDER_TRACEE_TRACEE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/user.h>
+
+/* The run's recorder area: memfd, our own mapping of its first two pages, the control socket over
+ * which fds reach tracees. One per run. */
+struct tracee_area {
+    int memfd;              /* tracees hold it as TRACEE_FD_AREA */
+    int socket;             /* our end; tracees hold the other as TRACEE_FD_SOCKET */
+    int socket_tracee;      /* the tracees' end, -1 once the first one was started */
+    uint8_t *page;          /* RECORDER_PAGE_SIZE bytes, shared with all tracees */
+    uint64_t blob_syscall;  /* address of the untraced `syscall` (followed by int3) */
+};
+
+#define TRACEE_FD_AREA 998
+#define TRACEE_FD_SOCKET 999
+
+int tracee_area_open(struct tracee_area *area);
+void tracee_area_close(struct tracee_area *area);
+static inline volatile int64_t *tracee_page_word(const struct tracee_area *area, unsigned offset)
+{
+    return (volatile int64_t *)(area->page + offset);
+}
+
+int tracee_get_regs(pid_t tid, struct user_regs_struct *ret);
+int tracee_set_regs(pid_t tid, const struct user_regs_struct *regs);
+/* NT_X86_XSTATE. capacity in *length, bytes out. */
+int tracee_get_xstate(pid_t tid, uint8_t *ret, size_t *length);
+int tracee_set_xstate(pid_t tid, const uint8_t *data, size_t length);
+#define TRACEE_XSTATE_MAX 16384
+
+/* All or nothing: -EFAULT if any byte is not mapped (readable/writable as the program sees it). */
+int tracee_read(pid_t tid, uint64_t address, void *ret, size_t length);
+int tracee_write(pid_t tid, uint64_t address, const void *data, size_t length);
+/* Regardless of page protection (through /proc/TID/mem; private copies are made). */
+int tracee_write_forced(pid_t tid, uint64_t address, const void *data, size_t length);
+int tracee_read_forced(pid_t tid, uint64_t address, void *ret, size_t length);
+/* As much as is readable; returns the count. */
+size_t tracee_read_some(pid_t tid, uint64_t address, void *ret, size_t length);
+
+/* A system call executed by the stopped tracee through the blob. Clobbers its registers: the caller
+ * holds the true ones and sets them before resuming. *ret: the kernel's result (negative errno). A
+ * non-zero return means the tracee is gone (-ESRCH) or stopped elsewhere (-EPROTO). */
+int tracee_call(const struct tracee_area *area, pid_t tid, const struct user_regs_struct *regs,
+                uint64_t nr, const uint64_t args[6], int64_t *ret);
+/* The same where no blob is mapped yet: `at` holds executable memory into which `syscall; int3` was
+ * written. The seccomp filter stops this one: both stops are consumed. */
+int tracee_call_at(pid_t tid, const struct user_regs_struct *regs, uint64_t at, uint64_t nr,
+                   const uint64_t args[6], int64_t *ret);
+/* Hand a descriptor of ours to the tracee: its number there in *ret_fd (lowest free, not cloexec). */
+int tracee_send_fd(const struct tracee_area *area, pid_t tid, const struct user_regs_struct *regs,
+                   int fd, int *ret_fd);
+
+#endif
