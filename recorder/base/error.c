@@ -32,7 +32,13 @@ int rr_error_context(struct rr_error *error, const char *format, ...)
     va_start(args, format);
     used = vsnprintf(error->message, sizeof(error->message), format, args);
     va_end(args);
-    if (used >= 0 && (size_t)used + 2 < sizeof(error->message))
-        snprintf(error->message + used, sizeof(error->message) - (size_t)used, ": %s", old);
+    if (used >= 0 && (size_t)used + 3 < sizeof(error->message)) {
+        size_t room = sizeof(error->message) - (size_t)used - 3;
+        size_t length = strnlen(old, room);
+
+        memcpy(error->message + used, ": ", 2);
+        memcpy(error->message + used + 2, old, length);
+        error->message[(size_t)used + 2 + length] = '\0';
+    }
     return error->code;
 }

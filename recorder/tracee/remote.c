@@ -172,5 +172,5 @@ int tracee_send_fd(const struct tracee_area *area, pid_t tid, const struct user_
     if (result < 0)
         return (int)result;
     memcpy(ret_fd, (uint8_t *)scratch->control_data + CMSG_LEN(0), sizeof(int));
-    return scratch->control_length == CMSG_LEN(sizeof(int)) ? 0 : -EMFILE;
+    return scratch->control_length >= CMSG_LEN(sizeof(int)) ? 0 : -EMFILE;
 }
