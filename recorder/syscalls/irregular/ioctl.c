@@ -92,20 +92,25 @@ static int ifconf_outputs(const struct irregular_call *call, struct syscall_regi
         !irregular_read(call, call->args[2], &conf, sizeof(conf)) || conf.ifc_len < 0)
         return 0;
     return regions_add(ret, call->args[2], sizeof(conf))
-               ?: regions_add(ret, (uintptr_t)conf.ifc_buf, (uint32_t)conf.ifc_len);
+               ?: regions_add(ret, (uintptr_t)conf.ifc_buf,
+                              irregular_reach(call->result, (uint32_t)conf.ifc_len));
 }
 
-/* The array's head comes back with the count of extents in it, and those. */
+/* The head comes back, whatever the result, with the number of extents behind it. An error before
+ * that leaves what the program had there: then it is only an upper bound. */
 static int fiemap_outputs(const struct irregular_call *call, struct syscall_regions *ret)
 {
     struct fiemap map;
-    uint64_t bytes = sizeof(map);
+    uint64_t extents;
 
     if (!irregular_read(call, call->args[2], &map, sizeof(map)))
         return 0;
-    if (map.fm_extent_count > 0) /* 0: only counted */
-        bytes += (uint64_t)map.fm_extent_count * sizeof(struct fiemap_extent);
-    return regions_add(ret, call->args[2], bytes);
+    extents =
+        map.fm_mapped_extents < map.fm_extent_count ? map.fm_mapped_extents : map.fm_extent_count;
+    extents *= sizeof(struct fiemap_extent);
+    if (call->result < 0 && extents > IRREGULAR_FAULT_MAX)
+        extents = IRREGULAR_FAULT_MAX;
+    return regions_add(ret, call->args[2], sizeof(map) + extents);
 }
 
 static int dedupe_outputs(const struct irregular_call *call, struct syscall_regions *ret)

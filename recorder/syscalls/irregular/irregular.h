@@ -85,6 +85,9 @@ const struct irregular_handler *irregular_by_id(uint16_t id);
 /* Copies go to user space piece by piece, so a call that ends with -EFAULT may have written the
  * first part of what it had. No call throws more away than the largest socket buffer piece. */
 #define IRREGULAR_FAULT_MAX (256u << 10)
+/* Where a failed call's own numbers say how much it can have stored: no region is longer, so that a
+ * caller can make room for it. */
+#define IRREGULAR_ERROR_MAX (16u << 20)
 
 /* regions.c. NULL and empty regions are ignored; a full list is compacted first. 0 or -E2BIG. */
 int regions_add(struct syscall_regions *ret, uint64_t address, uint64_t length);
@@ -107,6 +110,9 @@ bool irregular_interrupted(int64_t result);
 /* The most that may have been written of `length` bytes: all on success, a bounded part on -EFAULT,
  * else nothing. */
 uint64_t irregular_reach(int64_t result, uint64_t length);
+
+/* `length`, but at most IRREGULAR_ERROR_MAX when the call failed. */
+uint64_t irregular_bounded(int64_t result, uint64_t length);
 
 /* Writes "CALL(ARGUMENTS): why" into message. Returns -EOPNOTSUPP. */
 int irregular_unsupported(const struct irregular_call *call, char *message, size_t size,

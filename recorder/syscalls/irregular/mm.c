@@ -63,11 +63,11 @@ const struct irregular_handler irregular_pkey_mprotect = {.check = pkey_mprotect
 /* A byte per page, written page of results by page of results: also before -ENOMEM. */
 static int mincore_outputs(const struct irregular_call *call, struct syscall_regions *ret)
 {
-    uint64_t pages = page_up(call->args[1]) / TRACEE_PAGE_SIZE;
+    uint64_t pages = call->args[1] / TRACEE_PAGE_SIZE + (call->args[1] % TRACEE_PAGE_SIZE != 0);
 
     if (call->result != 0 && call->result != -ENOMEM && call->result != -EFAULT)
         return 0;
-    return regions_add(ret, call->args[2], pages);
+    return regions_add(ret, call->args[2], irregular_bounded(call->result, pages));
 }
 
 const struct irregular_handler irregular_mincore = {.outputs = mincore_outputs};
@@ -87,7 +87,9 @@ const struct irregular_handler irregular_get_mempolicy = {.outputs = get_mempoli
 /* One int per page, stored as the work goes on: whatever the result. */
 static int move_pages_outputs(const struct irregular_call *call, struct syscall_regions *ret)
 {
-    return regions_add(ret, call->args[4], call->args[1] * 4);
+    uint64_t pages = call->args[1] < UINT64_MAX / 4 ? call->args[1] : UINT64_MAX / 4;
+
+    return regions_add(ret, call->args[4], irregular_bounded(call->result, pages * 4));
 }
 
 const struct irregular_handler irregular_move_pages = {.outputs = move_pages_outputs};

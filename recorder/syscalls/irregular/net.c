@@ -22,7 +22,8 @@ static int message_parts(const struct irregular_call *call, const struct msghdr 
 {
     return regions_add(ret, (uintptr_t)header->msg_name,
                        smaller(header->msg_namelen, SIZE_SOCKADDR_STORAGE))
-               ?: regions_add(ret, (uintptr_t)header->msg_control, header->msg_controllen)
+               ?: regions_add(ret, (uintptr_t)header->msg_control,
+                              irregular_reach(call->result, header->msg_controllen))
                ?: regions_add_iovec(ret, call->memory, (uintptr_t)header->msg_iov,
                                     header->msg_iovlen, bytes);
 }

@@ -15,7 +15,9 @@ static int poll_outputs(const struct irregular_call *call, struct syscall_region
 {
     if (!states_were_stored(call->result))
         return 0;
-    return regions_add(ret, call->args[0], (uint32_t)call->args[1] * (uint64_t)SIZE_POLLFD);
+    return regions_add(
+        ret, call->args[0],
+        irregular_bounded(call->result, (uint32_t)call->args[1] * (uint64_t)SIZE_POLLFD));
 }
 
 const struct irregular_handler irregular_poll = {.outputs = poll_outputs};
@@ -30,6 +32,10 @@ static int ppoll_outputs(const struct irregular_call *call, struct syscall_regio
 
 const struct irregular_handler irregular_ppoll = {.outputs = ppoll_outputs};
 
+/* The kernel cuts the number of descriptors at the process's table; one of 8 million is the most
+ * that is believed. */
+#define SET_BYTES_MAX (1u << 20)
+
 /* The sets are written in whole longs; struct timeval and timespec have the same size. */
 static int select_outputs(const struct irregular_call *call, struct syscall_regions *ret)
 {
@@ -38,6 +44,8 @@ static int select_outputs(const struct irregular_call *call, struct syscall_regi
 
     if (!states_were_stored(call->result) || (int32_t)call->args[0] < 0)
         return 0;
+    if (bytes > SET_BYTES_MAX)
+        bytes = SET_BYTES_MAX;
     for (int i = 1; i <= 3 && !error; i++)
         error = regions_add(ret, call->args[i], bytes);
     return error ?: regions_add(ret, call->args[4], SIZE_TIMESPEC);

@@ -71,7 +71,7 @@ static const struct sub_call prctl_options[] = {
     OUT(PR_GET_CHILD_SUBREAPER, 4),
     RUN(PR_SET_NO_NEW_PRIVS),
     RUN(PR_GET_NO_NEW_PRIVS),
-    OUT(PR_GET_TID_ADDRESS, 8),
+    REFUSE(PR_GET_TID_ADDRESS, EINVAL, "the kernel does not hold the address of a recorded thread"),
     RUN(PR_SET_THP_DISABLE),
     RUN(PR_GET_THP_DISABLE),
     RUN(PR_MPX_ENABLE_MANAGEMENT),

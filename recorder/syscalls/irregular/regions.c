@@ -162,6 +162,14 @@ uint64_t irregular_reach(int64_t result, uint64_t length)
     return 0;
 }
 
+uint64_t irregular_bounded(int64_t result, uint64_t length)
+{
+    return result < 0 && length > IRREGULAR_ERROR_MAX ? IRREGULAR_ERROR_MAX : length;
+}
+
+static void explain(const struct irregular_call *call, char *message, size_t size,
+                    const char *format, va_list arguments) __attribute__((format(printf, 4, 0)));
+
 static void explain(const struct irregular_call *call, char *message, size_t size,
                     const char *format, va_list arguments)
 {

@@ -164,7 +164,7 @@ static void test_attributes(void **state)
         uint32_t flags;
     } *arguments = poison_take(16);
 
-    if (setxattr(f->path, "user.color", "green", 5, 0) != 0 || geteuid() != 0)
+    if (setxattr(f->path, "user.color", "green", 5, 0) != 0)
         skip();
     arguments->value = (uintptr_t)poison_take(100);
     arguments->size = 100;

@@ -209,7 +209,6 @@ static void test_process_options(void **state)
     poison(POISON_CHANGES, "prctl", PR_GET_PDEATHSIG, poison_take(4));
     poison(POISON_CHANGES, "prctl", PR_GET_CHILD_SUBREAPER, poison_take(4));
     poison(POISON_CHANGES, "prctl", PR_GET_TSC, poison_take(4));
-    poison(POISON_ANY, "prctl", PR_GET_TID_ADDRESS, poison_take(8));
     poison(POISON_QUIET, "prctl", PR_GET_DUMPABLE);
     poison(POISON_CHANGES, "arch_prctl", ARCH_GET_FS, poison_take(8));
     poison(POISON_CHANGES, "arch_prctl", ARCH_GET_GS, poison_take(8));
