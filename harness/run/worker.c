@@ -65,6 +65,8 @@ static void put_reason(struct report *report, const void *text, size_t length)
 
     if (length > room)
         length = room;
+    if (length == 0)
+        return;
     memcpy(report->text + report->reason_length, text, length);
     report->reason_length += (uint32_t)length;
 }

@@ -12,6 +12,10 @@
 #include "harness/value/value.h"
 
 #define SHOWN_MAX 60
+/* libyaml takes time quadratic in the depth of nesting and in the number of anchors; no suite needs
+ * either. */
+#define DEPTH_MAX 32
+#define ANCHORS_MAX 1000
 
 static int error_at(struct node_reader *r, size_t line, size_t column, const char *format,
                     va_list args)
@@ -139,40 +143,95 @@ static int check_tags(struct node_reader *r)
     return 0;
 }
 
-int node_reader_init(struct node_reader *r, const char *path, const void *data, size_t length,
-                     struct rr_error *error)
+static bool has_anchor(const yaml_event_t *event)
+{
+    switch (event->type) {
+    case YAML_ALIAS_EVENT:
+        return true;
+    case YAML_SCALAR_EVENT:
+        return event->data.scalar.anchor != NULL;
+    case YAML_SEQUENCE_START_EVENT:
+        return event->data.sequence_start.anchor != NULL;
+    case YAML_MAPPING_START_EVENT:
+        return event->data.mapping_start.anchor != NULL;
+    default:
+        return false;
+    }
+}
+
+/* A first pass over the events alone: syntax, depth, anchors, one document. */
+static int check_events(struct node_reader *r, yaml_parser_t *parser, const void *data,
+                        size_t length)
+{
+    int depth = 0, anchors = 0, documents = 0;
+    bool more = true;
+
+    while (more) {
+        size_t line, column;
+        yaml_event_t event;
+
+        if (!yaml_parser_parse(parser, &event))
+            return parser_error(r, parser, data, length);
+        line = event.start_mark.line + 1;
+        column = event.start_mark.column + 1;
+        more = event.type != YAML_STREAM_END_EVENT;
+        documents += event.type == YAML_DOCUMENT_START_EVENT;
+        anchors += has_anchor(&event);
+        depth += event.type == YAML_SEQUENCE_START_EVENT || event.type == YAML_MAPPING_START_EVENT;
+        depth -= event.type == YAML_SEQUENCE_END_EVENT || event.type == YAML_MAPPING_END_EVENT;
+        yaml_event_delete(&event);
+        if (depth > DEPTH_MAX)
+            return error_position(r, line, column, "expected at most %d levels of nesting",
+                                  DEPTH_MAX);
+        if (anchors > ANCHORS_MAX)
+            return error_position(r, line, column, "expected at most %d anchors and aliases",
+                                  ANCHORS_MAX);
+        if (documents > 1)
+            return error_position(r, line, column, "expected one YAML document, got a second one");
+    }
+    if (documents == 0)
+        return error_position(r, 1, 1, "expected a suite (version, tests), got an empty file");
+    return 0;
+}
+
+/* Run one pass of the parser over the text. */
+static int with_parser(struct node_reader *r, const void *data, size_t length,
+                       int (*pass)(struct node_reader *r, yaml_parser_t *parser, const void *data,
+                                   size_t length))
 {
     yaml_parser_t parser;
-    yaml_document_t second;
-    const yaml_node_t *root;
-    int code = 0;
+    int code;
 
-    r->path = path;
-    r->error = error;
     if (!yaml_parser_initialize(&parser))
-        return rr_error_set(error, -ENOMEM, "%s: out of memory", path);
+        return rr_error_set(r->error, -ENOMEM, "%s: out of memory", r->path);
     yaml_parser_set_input_string(&parser, data, length);
-    if (!yaml_parser_load(&parser, &r->document)) {
-        code = parser_error(r, &parser, data, length);
-        yaml_parser_delete(&parser);
-        return code;
-    }
-    if (!node_root(r)) {
-        code = error_position(r, 1, 1, "expected a suite (version, tests), got an empty file");
-    } else if (!yaml_parser_load(&parser, &second)) {
-        code = parser_error(r, &parser, data, length);
-    } else {
-        root = yaml_document_get_root_node(&second);
-        if (root)
-            code = node_error(r, root, "expected one YAML document, got a second one");
-        yaml_document_delete(&second);
-    }
+    code = pass(r, &parser, data, length);
     yaml_parser_delete(&parser);
-    if (code == 0)
-        code = check_tags(r);
+    return code;
+}
+
+static int load_document(struct node_reader *r, yaml_parser_t *parser, const void *data,
+                         size_t length)
+{
+    int code;
+
+    if (!yaml_parser_load(parser, &r->document))
+        return parser_error(r, parser, data, length);
+    code = check_tags(r);
     if (code)
         node_reader_done(r);
     return code;
+}
+
+int node_reader_init(struct node_reader *r, const char *path, const void *data, size_t length,
+                     struct rr_error *error)
+{
+    int code;
+
+    r->path = path;
+    r->error = error;
+    code = with_parser(r, data, length, check_events);
+    return code ? code : with_parser(r, data, length, load_document);
 }
 
 void node_reader_done(struct node_reader *r)

@@ -13,11 +13,11 @@
 
 #define DEFAULT_RUNS 200
 #define DEFAULT_TIMEOUT_NS 30000000000ull
-#define COMMAND_MAX 65536
-#define ENVIRONMENT_MAX 4096
+#define COMMAND_MAX 4096
+#define ENVIRONMENT_MAX 1024
 #define INJECTIONS_MAX 64
-#define SEEDS_MAX 1000000
-#define TESTS_MAX 100000
+#define SEEDS_MAX 100000
+#define TESTS_MAX 10000
 #define NAME_MAX_BYTES 200
 
 static void replace(char **place, const char *text)

@@ -13,7 +13,7 @@
 #include "recorder/base/bytes.h"
 #include "recorder/base/file.h"
 
-#define SUITE_BYTES_MAX (16 << 20)
+#define SUITE_BYTES_MAX (4 << 20)
 
 extern char **environ;
 
