@@ -84,7 +84,15 @@ static enum call_action do_clone(struct session *s, struct task *t, struct call 
         if (flags & CLONE_PARENT)
             child->process->parent = t->process->parent;
     }
-    tracee_get_regs(tid, &child->regs);
+    /* the arguments may have been bent for the kernel: the child sees the program's own (glibc's clone3
+     * finds its start function in rdx) */
+    struct user_regs_struct born;
+
+    tracee_get_regs(tid, &born);
+    child->regs = c->before;
+    child->regs.rsp = born.rsp;
+    child->regs.fs_base = born.fs_base;
+    child->regs.gs_base = born.gs_base;
     child->regs.orig_rax = (unsigned long long)-1;
     child->regs.rax = 0;
     child->regs_dirty = true;
