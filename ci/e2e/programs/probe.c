@@ -66,7 +66,7 @@ static void probe_random(void)
 /* What names the core, and what must be hidden because it cannot be closed. */
 static void probe_cpuid(void)
 {
-    unsigned a, b, c, d;
+    unsigned a = 0, b = 0, c = 0, d = 0;
     __get_cpuid(1, &a, &b, &c, &d);
     printf("apic %u\n", b >> 24);
     for (unsigned level = 0; level < 3; level++)
