@@ -17,11 +17,6 @@ const struct irregular_handler *irregular_by_id(uint16_t id)
     return id < IRREGULAR_COUNT ? handlers[id] : NULL;
 }
 
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 static int argument_outputs(const struct irregular_call *call, const struct syscall_argument *a,
                             uint64_t address, struct syscall_regions *ret)
 {
@@ -39,7 +34,7 @@ static int argument_outputs(const struct irregular_call *call, const struct sysc
     case SHAPE_OUT_RESULT:
         limit = irregular_reach(result, call->args[a->size]);
         return regions_add(ret, address,
-                           result > 0    ? smaller(limit, (uint64_t)result)
+                           result > 0    ? irregular_smaller(limit, (uint64_t)result)
                            : result == 0 ? 0
                                          : limit);
     case SHAPE_IOVEC_OUT:
@@ -89,7 +84,8 @@ int syscall_inputs(uint64_t number, const uint64_t args[6], int64_t result,
         int error = 0;
 
         if (a->shape == SHAPE_IN_ARG && i == 1)
-            error = regions_append(ret, args[i], smaller(args[a->size], (uint64_t)result));
+            error =
+                regions_append(ret, args[i], irregular_smaller(args[a->size], (uint64_t)result));
         else if (a->shape == SHAPE_IOVEC_IN)
             error = regions_append_iovec(ret, memory, args[i], args[a->size], (uint64_t)result);
         if (error)

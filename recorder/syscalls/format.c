@@ -18,16 +18,7 @@
 #define STRING_SHOWN 64 /* characters of a path or string */
 #define DATA_SHOWN 32   /* bytes of written data */
 
-/* Text that grows up to `size`, always terminated; `length` never passes size - 1. */
-struct text {
-    char *to;
-    size_t size;
-    size_t length;
-};
-
-static void put(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void put(struct text *text, const char *format, ...)
+void format_put(struct format_text *text, const char *format, ...)
 {
     va_list arguments;
     size_t left = text->size - text->length;
@@ -40,26 +31,26 @@ static void put(struct text *text, const char *format, ...)
         text->length += (size_t)n < left ? (size_t)n : left - 1;
 }
 
-static void put_address(struct text *text, uint64_t address)
+static void put_address(struct format_text *text, uint64_t address)
 {
     if (address)
-        put(text, "%#llx", (unsigned long long)address);
+        format_put(text, "%#llx", (unsigned long long)address);
     else
-        put(text, "NULL");
+        format_put(text, "NULL");
 }
 
-static void put_character(struct text *text, unsigned char c)
+static void put_character(struct format_text *text, unsigned char c)
 {
     static const char escaped[] = "\n\t\r\"\\";
     static const char names[] = "ntr\"\\";
     const char *at = c ? strchr(escaped, c) : NULL;
 
     if (at)
-        put(text, "\\%c", names[at - escaped]);
+        format_put(text, "\\%c", names[at - escaped]);
     else if (isprint(c) && c < 128)
-        put(text, "%c", c);
+        format_put(text, "%c", c);
     else
-        put(text, "\\x%02x", c);
+        format_put(text, "\\x%02x", c);
 }
 
 /* Reads as far as memory goes, up to `limit` bytes; where `ends` is set, to the NUL, which is not
@@ -79,7 +70,8 @@ static size_t read_some(const struct syscall_memory *memory, uint64_t address, c
     return limit;
 }
 
-static void put_string(struct text *text, const struct syscall_memory *memory, uint64_t address)
+static void put_string(struct format_text *text, const struct syscall_memory *memory,
+                       uint64_t address)
 {
     char string[STRING_SHOWN + 1];
     bool whole;
@@ -94,14 +86,14 @@ static void put_string(struct text *text, const struct syscall_memory *memory, u
         put_address(text, address);
         return;
     }
-    put(text, "\"");
+    format_put(text, "\"");
     for (size_t i = 0; i < length && i < STRING_SHOWN; i++)
         put_character(text, (unsigned char)string[i]);
-    put(text, whole ? "\"" : "\"...");
+    format_put(text, whole ? "\"" : "\"...");
 }
 
-static void put_data(struct text *text, const struct syscall_memory *memory, uint64_t address,
-                     uint64_t bytes)
+static void put_data(struct format_text *text, const struct syscall_memory *memory,
+                     uint64_t address, uint64_t bytes)
 {
     char data[DATA_SHOWN];
     size_t wanted = bytes < sizeof(data) ? (size_t)bytes : sizeof(data);
@@ -111,29 +103,30 @@ static void put_data(struct text *text, const struct syscall_memory *memory, uin
         put_address(text, address);
         return;
     }
-    put(text, "\"");
+    format_put(text, "\"");
     for (size_t i = 0; i < wanted; i++)
         put_character(text, (unsigned char)data[i]);
-    put(text, bytes > wanted ? "\"..." : "\"");
+    format_put(text, bytes > wanted ? "\"..." : "\"");
 }
 
-static void put_unix_path(struct text *text, const struct sockaddr_un *address, size_t length)
+static void put_unix_path(struct format_text *text, const struct sockaddr_un *address,
+                          size_t length)
 {
     const char *path = address->sun_path;
     size_t size = length - offsetof(struct sockaddr_un, sun_path);
 
-    put(text, "{AF_UNIX, ");
+    format_put(text, "{AF_UNIX, ");
     if (size > 0 && path[0] == '\0') /* abstract */
-        put(text, "@\"");
+        format_put(text, "@\"");
     else
-        put(text, "\"");
+        format_put(text, "\"");
     for (size_t i = size > 0 && path[0] == '\0' ? 1 : 0; i < size && path[i]; i++)
         put_character(text, (unsigned char)path[i]);
-    put(text, "\"}");
+    format_put(text, "\"}");
 }
 
-static void put_sockaddr(struct text *text, const struct syscall_memory *memory, uint64_t address,
-                         uint64_t bytes)
+static void put_sockaddr(struct format_text *text, const struct syscall_memory *memory,
+                         uint64_t address, uint64_t bytes)
 {
     union {
         struct sockaddr any;
@@ -151,54 +144,54 @@ static void put_sockaddr(struct text *text, const struct syscall_memory *memory,
     }
     if (u.any.sa_family == AF_INET && length >= sizeof(u.in)) {
         inet_ntop(AF_INET, &u.in.sin_addr, name, sizeof(name));
-        put(text, "{AF_INET, %s:%u}", name, ntohs(u.in.sin_port));
+        format_put(text, "{AF_INET, %s:%u}", name, ntohs(u.in.sin_port));
     } else if (u.any.sa_family == AF_INET6 && length >= sizeof(u.in6)) {
         inet_ntop(AF_INET6, &u.in6.sin6_addr, name, sizeof(name));
-        put(text, "{AF_INET6, [%s]:%u}", name, ntohs(u.in6.sin6_port));
+        format_put(text, "{AF_INET6, [%s]:%u}", name, ntohs(u.in6.sin6_port));
     } else if (u.any.sa_family == AF_UNIX) {
         put_unix_path(text, &u.un, length);
     } else {
-        put(text, "{family %u, %zu bytes}", u.any.sa_family, length);
+        format_put(text, "{family %u, %zu bytes}", u.any.sa_family, length);
     }
 }
 
-static void put_value(struct text *text, enum syscall_text kind, uint64_t value)
+static void put_value(struct format_text *text, enum syscall_text kind, uint64_t value)
 {
     char symbol[512];
 
     switch (kind) {
     case TEXT_INT:
-        put(text, "%d", (int32_t)value);
+        format_put(text, "%d", (int32_t)value);
         return;
     case TEXT_UINT:
-        put(text, "%u", (uint32_t)value);
+        format_put(text, "%u", (uint32_t)value);
         return;
     case TEXT_HEX:
-        put(text, value ? "%#llx" : "%llu", (unsigned long long)value);
+        format_put(text, value ? "%#llx" : "%llu", (unsigned long long)value);
         return;
     case TEXT_OCTAL:
-        put(text, value & 0xffffffff ? "0%o" : "%o", (uint32_t)value);
+        format_put(text, value & 0xffffffff ? "0%o" : "%o", (uint32_t)value);
         return;
     case TEXT_DEFAULT:
-        put(text, "%lld", (long long)value);
+        format_put(text, "%lld", (long long)value);
         return;
     case TEXT_SIGNAL:
     case TEXT_FCNTL:
         if (symbols_format(kind, value, symbol, sizeof(symbol)) > 0)
-            put(text, "%s", symbol);
+            format_put(text, "%s", symbol);
         else
-            put(text, "%d", (int32_t)value);
+            format_put(text, "%d", (int32_t)value);
         return;
     default:
         if (symbols_format(kind, value, symbol, sizeof(symbol)) > 0)
-            put(text, "%s", symbol);
+            format_put(text, "%s", symbol);
         else
-            put(text, "%#x", (uint32_t)value);
+            format_put(text, "%#x", (uint32_t)value);
         return;
     }
 }
 
-static void put_argument(struct text *text, const struct syscall_row *row, int index,
+static void put_argument(struct format_text *text, const struct syscall_row *row, int index,
                          const uint64_t args[6], const struct syscall_memory *memory)
 {
     const struct syscall_argument *a = &row->arguments[index];
@@ -210,9 +203,9 @@ static void put_argument(struct text *text, const struct syscall_row *row, int i
         return;
     case SHAPE_FD:
         if ((int32_t)value == AT_FDCWD)
-            put(text, "AT_FDCWD");
+            format_put(text, "AT_FDCWD");
         else
-            put(text, "%d", (int32_t)value);
+            format_put(text, "%d", (int32_t)value);
         return;
     case SHAPE_PATH:
     case SHAPE_STRING:
@@ -247,25 +240,26 @@ size_t syscall_format(uint64_t number, const uint64_t args[6], const struct sysc
                       char *text, size_t size)
 {
     const struct syscall_row *row = syscall_row_by_number(number);
-    struct text out = {text, size, 0};
+    struct format_text out = {text, size, 0};
     int count;
 
     if (size == 0)
         return 0;
     if (!row) {
-        put(&out, "syscall %lld(%#llx, %#llx, %#llx, %#llx, %#llx, %#llx)", (long long)number,
-            (unsigned long long)args[0], (unsigned long long)args[1], (unsigned long long)args[2],
-            (unsigned long long)args[3], (unsigned long long)args[4], (unsigned long long)args[5]);
+        format_put(&out, "syscall %lld(%#llx, %#llx, %#llx, %#llx, %#llx, %#llx)",
+                   (long long)number, (unsigned long long)args[0], (unsigned long long)args[1],
+                   (unsigned long long)args[2], (unsigned long long)args[3],
+                   (unsigned long long)args[4], (unsigned long long)args[5]);
         return out.length;
     }
-    put(&out, "%s(", row->name);
+    format_put(&out, "%s(", row->name);
     count = argument_count(row, number, args);
     for (int i = 0; i < count; i++) {
         if (i > 0)
-            put(&out, ", ");
+            format_put(&out, ", ");
         put_argument(&out, row, i, args, memory);
     }
-    put(&out, ")");
+    format_put(&out, ")");
     return out.length;
 }
 
@@ -277,15 +271,15 @@ static bool result_is_address(uint64_t number)
 
 size_t syscall_format_result(uint64_t number, int64_t result, char *text, size_t size)
 {
-    struct text out = {text, size, 0};
+    struct format_text out = {text, size, 0};
 
     if (size == 0)
         return 0;
     if (result < 0 && result >= -4095 && strcmp(syscall_errno_name((int)-result), "E?") != 0)
-        put(&out, "-%s", syscall_errno_name((int)-result));
+        format_put(&out, "-%s", syscall_errno_name((int)-result));
     else if (result_is_address(number))
-        put(&out, "%#llx", (unsigned long long)result);
+        format_put(&out, "%#llx", (unsigned long long)result);
     else
-        put(&out, "%lld", (long long)result);
+        format_put(&out, "%lld", (long long)result);
     return out.length;
 }

@@ -45,6 +45,16 @@ enum syscall_text {
     TEXT_COUNT
 };
 
+/* Text that grows up to `size` (> 0), always terminated; `length` never passes size - 1. */
+struct format_text {
+    char *to;
+    size_t size;
+    size_t length;
+};
+
+void format_put(struct format_text *text, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* The symbolic form of `value`; 0 if this text kind has no symbols. Returns the text's length. */
 size_t symbols_format(enum syscall_text text, uint64_t value, char *ret, size_t size);
 

@@ -6,7 +6,6 @@
 #include <linux/mman.h>
 #include <sched.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -16,7 +15,6 @@
 #include <sys/wait.h>
 #include <netinet/in.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -231,33 +229,12 @@ static const struct symbol_set sets[TEXT_COUNT] = {
     [TEXT_LOCK] = {NULL, locks, 0, "0"},
 };
 
-struct text {
-    char *to;
-    size_t size;
-    size_t length;
-};
-
-static void put(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void put(struct text *text, const char *format, ...)
+static void put_part(struct format_text *text, const char *name)
 {
-    va_list arguments;
-    int n;
-
-    va_start(arguments, format);
-    n = vsnprintf(text->to + text->length, text->size - text->length, format, arguments);
-    va_end(arguments);
-    if (n > 0)
-        text->length =
-            text->length + (size_t)n < text->size ? text->length + (size_t)n : text->size - 1;
+    format_put(text, "%s%s", text->length ? "|" : "", name);
 }
 
-static void put_part(struct text *text, const char *name)
-{
-    put(text, "%s%s", text->length ? "|" : "", name);
-}
-
-static void put_flags(struct text *text, const struct symbol *flags, uint64_t *rest)
+static void put_flags(struct format_text *text, const struct symbol *flags, uint64_t *rest)
 {
     for (; flags && flags->name; flags++) {
         if (flags->value == 0 || (*rest & flags->value) != flags->value)
@@ -267,7 +244,7 @@ static void put_flags(struct text *text, const struct symbol *flags, uint64_t *r
     }
 }
 
-static bool put_value(struct text *text, const struct symbol *values, uint64_t value)
+static bool put_value(struct format_text *text, const struct symbol *values, uint64_t value)
 {
     for (; values && values->name; values++)
         if (values->value == value) {
@@ -277,13 +254,13 @@ static bool put_value(struct text *text, const struct symbol *values, uint64_t v
     return false;
 }
 
-static void put_set(struct text *text, const struct symbol_set *set, uint64_t value)
+static void put_set(struct format_text *text, const struct symbol_set *set, uint64_t value)
 {
     uint64_t rest = value & ~set->mask;
 
     if (!put_value(text, set->values, value & set->mask)) {
         if (set->mask == UINT64_MAX)
-            put(text, "%d", (int32_t)value);
+            format_put(text, "%d", (int32_t)value);
         else
             rest = value;
     }
@@ -291,28 +268,28 @@ static void put_set(struct text *text, const struct symbol_set *set, uint64_t va
         return;
     put_flags(text, set->flags, &rest);
     if (rest)
-        put(text, "%s%#llx", text->length ? "|" : "", (unsigned long long)rest);
+        format_put(text, "%s%#llx", text->length ? "|" : "", (unsigned long long)rest);
     else if (text->length == 0)
-        put(text, "%s", set->zero ? set->zero : "0");
+        format_put(text, "%s", set->zero ? set->zero : "0");
 }
 
 /* The low byte is the signal the child's end sends. */
-static void put_clone_flags(struct text *text, uint64_t value)
+static void put_clone_flags(struct format_text *text, uint64_t value)
 {
     uint64_t rest = value & ~0xffull;
 
     put_flags(text, clone_flags, &rest);
     if (rest)
-        put(text, "%s%#llx", text->length ? "|" : "", (unsigned long long)rest);
+        format_put(text, "%s%#llx", text->length ? "|" : "", (unsigned long long)rest);
     if (value & 0xff)
         put_part(text, syscall_signal_name((int)(value & 0xff)));
     if (text->length == 0)
-        put(text, "0");
+        format_put(text, "0");
 }
 
 size_t symbols_format(enum syscall_text kind, uint64_t value, char *ret, size_t size)
 {
-    struct text text = {ret, size, 0};
+    struct format_text text = {ret, size, 0};
     const char *name = NULL;
 
     value = (uint32_t)value; /* every argument shown so is an int in the kernel, but clone's */
@@ -343,6 +320,6 @@ size_t symbols_format(enum syscall_text kind, uint64_t value, char *ret, size_t 
     }
     if (!name)
         return 0;
-    put(&text, "%s", name);
+    format_put(&text, "%s", name);
     return text.length;
 }

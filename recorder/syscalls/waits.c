@@ -2,7 +2,6 @@
 #include "recorder/syscalls/syscalls.h"
 
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <sys/file.h>
 #include <sys/ipc.h>
 #include <sys/sem.h>

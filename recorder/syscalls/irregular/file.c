@@ -10,11 +10,6 @@
 
 #include "recorder/syscalls/abi.h"
 
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* The command without its low byte, the kind of quota (QCMD). False: unknown. */
 static bool quotactl_size(uint32_t command, uint64_t *ret)
 {
@@ -97,7 +92,7 @@ static int keyctl_outputs(const struct irregular_call *call, struct syscall_regi
     case KEYCTL_READ:
     case KEYCTL_GET_SECURITY:
     case KEYCTL_DH_COMPUTE:
-        return regions_add(ret, call->args[2], smaller(result, call->args[3]));
+        return regions_add(ret, call->args[2], irregular_smaller(result, call->args[3]));
     case KEYCTL_CAPABILITIES:
         return regions_add(ret, call->args[1], irregular_reach(call->result, call->args[2]));
     default:
@@ -138,7 +133,7 @@ static int syslog_outputs(const struct irregular_call *call, struct syscall_regi
     if (action < 2 || action > 4 || call->result <= 0)
         return 0;
     return regions_add(ret, call->args[1],
-                       smaller((uint64_t)call->result, (uint32_t)call->args[2]));
+                       irregular_smaller((uint64_t)call->result, (uint32_t)call->args[2]));
 }
 
 const struct irregular_handler irregular_syslog = {.outputs = syslog_outputs};
@@ -174,7 +169,8 @@ static int name_to_handle_outputs(const struct irregular_call *call, struct sysc
     if (!irregular_read(call, call->args[2], &bytes, sizeof(bytes)))
         return 0;
     return regions_add(ret, call->args[2],
-                       header_size + (call->result == -EOVERFLOW ? 0 : smaller(bytes, 128)))
+                       header_size +
+                           (call->result == -EOVERFLOW ? 0 : irregular_smaller(bytes, 128)))
                ?: regions_add(ret, call->args[3], call->args[4] & unique_mount_id ? 8 : 4);
 }
 
@@ -190,7 +186,7 @@ static int statmount_outputs(const struct irregular_call *call, struct syscall_r
         return 0;
     return regions_add(ret, call->args[1],
                        irregular_reach(call->result, call->result == 0
-                                                         ? smaller(bytes, call->args[2])
+                                                         ? irregular_smaller(bytes, call->args[2])
                                                          : call->args[2]));
 }
 
@@ -236,7 +232,7 @@ static int getxattrat_outputs(const struct irregular_call *call, struct syscall_
 
     if (call->result <= 0 || !irregular_read(call, call->args[4], &xattr, sizeof(xattr)))
         return 0;
-    return regions_add(ret, xattr.value, smaller((uint64_t)call->result, xattr.size));
+    return regions_add(ret, xattr.value, irregular_smaller((uint64_t)call->result, xattr.size));
 }
 
 const struct irregular_handler irregular_getxattrat = {.outputs = getxattrat_outputs};

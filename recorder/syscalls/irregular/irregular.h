@@ -66,6 +66,11 @@ struct irregular_call {
     const struct syscall_memory *memory;
 };
 
+static inline uint64_t irregular_smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Any member may be NULL. The contracts are those of syscall_outputs, syscall_inputs (both append),
  * syscall_check and syscall_waits. */
 struct irregular_handler {

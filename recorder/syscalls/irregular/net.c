@@ -11,17 +11,12 @@
 
 #define KERNEL_MESSAGES_MAX 1024 /* UIO_MAXIOV: recvmmsg and sendmmsg take no more */
 
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* After the call: name and control lengths are what the kernel stored; the iovecs are untouched. */
 static int message_parts(const struct irregular_call *call, const struct msghdr *header,
                          uint64_t bytes, struct syscall_regions *ret)
 {
     return regions_add(ret, (uintptr_t)header->msg_name,
-                       smaller(header->msg_namelen, SIZE_SOCKADDR_STORAGE))
+                       irregular_smaller(header->msg_namelen, SIZE_SOCKADDR_STORAGE))
                ?: regions_add(ret, (uintptr_t)header->msg_control,
                               irregular_reach(call->result, header->msg_controllen))
                ?: regions_add_iovec(ret, call->memory, (uintptr_t)header->msg_iov,
@@ -46,13 +41,13 @@ const struct irregular_handler irregular_recvmsg = {.outputs = recvmsg_outputs};
 /* With a fault the failing message is the one after the last counted: it is taken in whole. */
 static int recvmmsg_outputs(const struct irregular_call *call, struct syscall_regions *ret)
 {
-    uint64_t asked = smaller((uint32_t)call->args[2], KERNEL_MESSAGES_MAX);
+    uint64_t asked = irregular_smaller((uint32_t)call->args[2], KERNEL_MESSAGES_MAX);
     uint64_t count = call->result > 0 ? (uint64_t)call->result : 0;
     int error;
 
     if (call->result >= 0 ? count < asked : call->result == -EFAULT)
         count++;
-    count = smaller(count, asked);
+    count = irregular_smaller(count, asked);
     error = regions_add(ret, call->args[1], count * SIZE_MMSGHDR);
     for (uint64_t i = 0; i < count && !error; i++) {
         struct mmsghdr message;
