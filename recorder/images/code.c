@@ -135,7 +135,8 @@ static void decode_ranges(struct code *code, struct range_list *list)
 {
     size_t capacity = 0;
 
-    qsort(list->ranges, list->count, sizeof(*list->ranges), compare_ranges);
+    if (list->count)
+        qsort(list->ranges, list->count, sizeof(*list->ranges), compare_ranges);
     for (size_t i = 0; i < list->count;) {
         uint64_t end = list->ranges[i].end;
         size_t next = i + 1;

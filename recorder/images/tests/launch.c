@@ -25,34 +25,15 @@
 
 #include "recorder/base/file.h"
 #include "recorder/images/image.h"
+#include "recorder/images/tests/launcher.h"
 
 #define OPTIONS                                                                               \
     (PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE | \
      PTRACE_O_TRACEEXEC | PTRACE_O_TRACEEXIT | PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL)
 
-/* Counters that never become negative. */
-#define NEVER (1ll << 60)
-
-/* Private to this harness, behind the page's own fields. */
-#define PAGE_TRAPS 0x100
-#define PAGE_RELOAD 0x108
+/* Private to this harness, behind the page's own fields; launcher.h has more. */
 #define PAGE_PATH 0x200
 #define BLOB_GADGET (RECORDER_BLOB_ADDRESS + 0x100)
-
-struct loaded {
-    dev_t device;
-    ino_t inode;
-    struct image *image;
-    int fd; /* ours, of the cache file */
-};
-
-struct launcher {
-    const struct launch *launch;
-    struct launch_result *result;
-    struct loaded loaded[256];
-    size_t loaded_count;
-    pid_t first;
-};
 
 /* Flag-free code, since the live form of a tick must keep the flags:
  *   tick:    count the trap, reload the counter, go on at rcx
@@ -104,22 +85,27 @@ static void make_area(const struct launch *launch, uint8_t *area)
     int64_t period = launch->period ? launch->period : NEVER;
     uint64_t entry = RECORDER_BLOB_ADDRESS;
 
+    *blob++ = 0xcc; /* where the first trap of a stepped process stops */
+    entry += launch->steps ? 0 : 1;
     memcpy(area + PAGE_TICKS, &period, 8);
     memcpy(area + PAGE_ATOMICS, &period, 8);
     period--; /* the trap at -1 was the period's last point */
     memcpy(area + PAGE_RELOAD, &period, 8);
     memcpy(area + PAGE_ENTRY_TICK, &entry, 8);
-    entry += blob_counter(blob, PAGE_TICKS);
+    entry = RECORDER_BLOB_ADDRESS + 1 + blob_counter(blob, PAGE_TICKS);
     memcpy(area + PAGE_ENTRY_ATOMIC, &entry, 8);
-    entry += blob_counter(blob + (entry - RECORDER_BLOB_ADDRESS), PAGE_ATOMICS);
+    blob = area + RECORDER_PAGE_SIZE + (entry - RECORDER_BLOB_ADDRESS);
+    entry += blob_counter(blob, PAGE_ATOMICS);
     memcpy(area + PAGE_ENTRY_CPUID, &entry, 8);
     memcpy(area + PAGE_ENTRY_RDTSC, &entry, 8);
     memcpy(area + PAGE_ENTRY_RANDOM, &entry, 8);
-    blob_special(blob + (entry - RECORDER_BLOB_ADDRESS));
-    memcpy(blob + 0x100, (const uint8_t[]){0x0f, 0x05, 0xcc}, 3); /* syscall; int3 */
+    blob = area + RECORDER_PAGE_SIZE + (entry - RECORDER_BLOB_ADDRESS);
+    blob_special(blob);
+    blob = area + RECORDER_PAGE_SIZE + (BLOB_GADGET - RECORDER_BLOB_ADDRESS);
+    memcpy(blob, (const uint8_t[]){0x0f, 0x05, 0xcc}, 3); /* syscall; int3 */
 }
 
-static int poke(pid_t pid, uint64_t address, const void *data, size_t length)
+int launcher_poke(pid_t pid, uint64_t address, const void *data, size_t length)
 {
     struct iovec local = {.iov_base = (void *)(uintptr_t)data, .iov_len = length};
     struct iovec remote = {.iov_base = (void *)(uintptr_t)address, .iov_len = length};
@@ -127,7 +113,7 @@ static int poke(pid_t pid, uint64_t address, const void *data, size_t length)
     return process_vm_writev(pid, &local, 1, &remote, 1, 0) == (ssize_t)length ? 0 : -errno;
 }
 
-static int peek(pid_t pid, uint64_t address, void *data, size_t length)
+int launcher_peek(pid_t pid, uint64_t address, void *data, size_t length)
 {
     struct iovec local = {.iov_base = data, .iov_len = length};
     struct iovec remote = {.iov_base = (void *)(uintptr_t)address, .iov_len = length};
@@ -193,7 +179,7 @@ static int map_area(const struct launch *launch, pid_t pid)
     if (result != (int64_t)place)
         return -EEXIST;
     make_area(launch, area);
-    return poke(pid, place, area, sizeof(area));
+    return launcher_poke(pid, place, area, sizeof(area));
 }
 
 static struct loaded *load_image(struct launcher *l, const char *path)
@@ -215,8 +201,8 @@ static struct loaded *load_image(struct launcher *l, const char *path)
     return slot;
 }
 
-static bool map_segments(struct launcher *l, pid_t pid, const struct image *image, uint64_t bias,
-                         int64_t fd)
+static bool map_segments(struct launcher *l, pid_t pid, const struct image *image, const char *path,
+                         uint64_t bias, int64_t fd)
 {
     for (size_t pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < image_segment_count(image); i++) {
@@ -235,6 +221,12 @@ static bool map_segments(struct launcher *l, pid_t pid, const struct image *imag
         }
     }
     l->result->images++;
+    if (pid == l->first && l->mapped_count < sizeof(l->mapped) / sizeof(l->mapped[0])) {
+        struct mapped *m = &l->mapped[l->mapped_count++];
+
+        *m = (struct mapped){.image = image, .bias = bias};
+        snprintf(m->path, sizeof(m->path), "%s", path);
+    }
     return true;
 }
 
@@ -255,12 +247,12 @@ static void overlay(struct launcher *l, pid_t pid, const char *path, uint64_t st
     if (bias == UINT64_MAX)
         return;
     snprintf(fd_path, sizeof(fd_path), "/proc/%d/fd/%d", (int)getpid(), image_fd(loaded->image));
-    poke(pid, RECORDER_PAGE_ADDRESS + PAGE_PATH, fd_path, strlen(fd_path) + 1);
+    launcher_poke(pid, RECORDER_PAGE_ADDRESS + PAGE_PATH, fd_path, strlen(fd_path) + 1);
     fd = remote_call(pid, BLOB_GADGET, SYS_open,
                      (const uint64_t[6]){RECORDER_PAGE_ADDRESS + PAGE_PATH, O_RDONLY});
     if (fd < 0)
         return;
-    map_segments(l, pid, loaded->image, bias, fd);
+    map_segments(l, pid, loaded->image, path, bias, fd);
     remote_call(pid, BLOB_GADGET, SYS_close, (const uint64_t[6]){(uint64_t)fd});
 }
 
@@ -296,7 +288,7 @@ static void overlay_maps(struct launcher *l, pid_t pid, uint64_t only)
 }
 
 /* A seccomp stop at an mmap with PROT_EXEC: let it run, then look at what it mapped. */
-static void on_mmap(struct launcher *l, pid_t pid)
+void launcher_on_mmap(struct launcher *l, pid_t pid)
 {
     struct user_regs_struct regs;
     int status;
@@ -325,9 +317,9 @@ static void on_leave(struct launcher *l, pid_t pid)
     int64_t period = l->launch->period ? l->launch->period : NEVER;
     int64_t ticks, atomics, traps;
 
-    if (peek(pid, RECORDER_PAGE_ADDRESS + PAGE_TICKS, &ticks, 8) ||
-        peek(pid, RECORDER_PAGE_ADDRESS + PAGE_ATOMICS, &atomics, 8) ||
-        peek(pid, RECORDER_PAGE_ADDRESS + PAGE_TRAPS, &traps, 8))
+    if (launcher_peek(pid, RECORDER_PAGE_ADDRESS + PAGE_TICKS, &ticks, 8) ||
+        launcher_peek(pid, RECORDER_PAGE_ADDRESS + PAGE_ATOMICS, &atomics, 8) ||
+        launcher_peek(pid, RECORDER_PAGE_ADDRESS + PAGE_TRAPS, &traps, 8))
         return;
     /* Traps are not told apart: with a period the sum counts, without one there are none. */
     l->result->ticks += (uint64_t)(period - ticks + traps * period);
@@ -344,11 +336,13 @@ static void on_stop(struct launcher *l, pid_t pid, int status)
         on_exec(l, pid);
         signal = 0;
     } else if (event == PTRACE_EVENT_SECCOMP) {
-        on_mmap(l, pid);
+        launcher_on_mmap(l, pid);
         signal = 0;
     } else if (event == PTRACE_EVENT_EXIT) {
         on_leave(l, pid);
         signal = 0;
+    } else if (signal == SIGTRAP && event == 0 && launcher_step(l, pid)) {
+        return;
     } else if (event != 0 || signal == SIGTRAP || signal == (SIGTRAP | 0x80) || signal == SIGSTOP) {
         signal = 0;
     }

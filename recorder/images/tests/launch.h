@@ -17,7 +17,19 @@ struct launch {
     bool native;                    /* do not rewrite anything */
     bool discard;                   /* stdout goes to /dev/null instead of `output` */
     int64_t period;                 /* ticks between traps; 0: never trap */
+    uint64_t steps;                 /* single-step so many instructions of the first process, from
+                                     * its first trap on, and look at each */
 };
+
+/* What single-stepping found. */
+struct launch_steps {
+    uint64_t count;     /* instructions executed */
+    uint64_t interiors; /* of them, inside a window but not at its start */
+    uint64_t most_hits; /* of one instruction within one tick */
+    uint64_t over;      /* instructions that reached more than LAUNCH_HITS within one tick */
+    char worst[256];    /* the instruction of most_hits: file and ELF address */
+};
+#define LAUNCH_HITS 64
 
 struct launch_result {
     int status;          /* as waitpid gives it, of the first process */
@@ -25,8 +37,9 @@ struct launch_result {
     uint64_t ticks;      /* of all processes that exited, less what exec threw away */
     uint64_t atomics;
     uint64_t traps;
-    uint64_t images;     /* mapped */
-    uint64_t conflicts;  /* images left alone because something was in the stub area's place */
+    uint64_t images;    /* mapped */
+    uint64_t conflicts; /* images left alone because something was in the stub area's place */
+    struct launch_steps steps;
     double user_seconds; /* CPU time of the first process and its waited-for children */
     double total_seconds;
 };

@@ -1,5 +1,5 @@
 /* Command line of the launch harness, for experiments and timings:
- *     launch [-n] [-p PERIOD] [-q] [-c CACHE] PROGRAM ARGS... */
+ *     launch [-n] [-p PERIOD] [-s STEPS] [-q] [-c CACHE] PROGRAM ARGS... */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +14,7 @@ int main(int argc, char **argv)
     struct launch_result result;
     int option, error;
 
-    while ((option = getopt(argc, argv, "+np:qc:i:")) != -1) {
+    while ((option = getopt(argc, argv, "+np:qc:i:s:")) != -1) {
         if (option == 'n')
             launch.native = true;
         else if (option == 'p')
@@ -23,6 +23,8 @@ int main(int argc, char **argv)
             launch.discard = true;
         else if (option == 'c')
             launch.cache = optarg;
+        else if (option == 's')
+            launch.steps = (uint64_t)atoll(optarg);
         else if (option == 'i')
             launch.input = optarg;
         else
@@ -42,6 +44,11 @@ int main(int argc, char **argv)
             (unsigned long long)result.atomics, (unsigned long long)result.traps,
             (unsigned long long)result.images, (unsigned long long)result.conflicts,
             result.user_seconds, result.total_seconds);
+    if (launch.steps)
+        fprintf(stderr, "steps %llu interiors %llu most hits %llu over %llu worst %s\n",
+                (unsigned long long)result.steps.count, (unsigned long long)result.steps.interiors,
+                (unsigned long long)result.steps.most_hits, (unsigned long long)result.steps.over,
+                result.steps.worst);
     bytes_done(&result.output);
     return WIFEXITED(result.status) ? WEXITSTATUS(result.status) : 128 + WTERMSIG(result.status);
 }
