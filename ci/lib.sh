@@ -1,0 +1,77 @@
+# Shared by the scripts in ci/: install what is missing, build what is stale. Sourced, by bash.
+# Everything said here goes to stderr, and nothing is said when there is nothing to do.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
+
+say() {
+    printf 'ci: %s\n' "$*" >&2
+}
+
+die() {
+    say "$@"
+    exit 125
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        die "need root or sudo for: $*"
+    fi
+}
+
+packages() {
+    sed 's/#.*//' "$ROOT/ci/packages.txt" | tr -s ' \n' '\n' | sed '/^$/d'
+}
+
+missing_packages() {
+    local installed
+    installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' 2>/dev/null |
+        sed -n 's/^installed //p' | sort -u)
+    comm -23 <(packages | sort -u) <(printf '%s\n' "$installed")
+}
+
+# Take the lock that guards installing and building; one per checkout.
+lock() {
+    mkdir -p "$ROOT/build"
+    exec 9>"$ROOT/build/.lock"
+    flock 9
+}
+
+unlock() {
+    exec 9>&-
+}
+
+install_packages() {
+    local missing
+    command -v dpkg-query >/dev/null || return 0 # not Debian: the build says what it lacks
+    missing=$(missing_packages)
+    [ -n "$missing" ] || return 0
+    say "installing" $missing
+    export DEBIAN_FRONTEND=noninteractive
+    # The lists may be missing or old: update them if the first try finds no candidate.
+    as_root apt-get install -y -q --no-install-recommends $missing >&2 </dev/null 9>&- ||
+        { as_root apt-get update -q >&2 </dev/null 9>&- &&
+            as_root apt-get install -y -q --no-install-recommends $missing >&2 </dev/null 9>&-; } ||
+        die "cannot install:" $missing
+}
+
+# build PRESET TARGET...: configure if need be, build if stale. Output is shown only if it fails.
+build() {
+    local preset=$1 directory=$ROOT/build/$1 log=$ROOT/build/$1.log
+    shift
+    if [ ! -f "$directory/build.ninja" ]; then
+        say "configuring $preset"
+        (cd "$ROOT" && cmake --preset "$preset") >"$log" 2>&1 9>&- ||
+            { cat "$log" >&2; rm -f "$directory/build.ninja"; die "cannot configure $preset"; }
+    fi
+    if ninja -C "$directory" -n "$@" 2>/dev/null | grep -q 'no work to do'; then
+        return 0
+    fi
+    say "building $preset"
+    ninja -C "$directory" -j "$CMAKE_BUILD_PARALLEL_LEVEL" "$@" >"$log" 2>&1 9>&- ||
+        { grep -v '^\[' "$log" | head -n 100 >&2; die "the build failed; see $log"; }
+}
