@@ -377,6 +377,8 @@ static void run_child(const struct launch *launch, int output)
 
     dup2(input, 0);
     dup2(output, 1);
+    if (launch->silent)
+        dup2(open("/dev/null", O_WRONLY), 2);
     personality(ADDR_NO_RANDOMIZE);
     for (size_t i = 0; launch->environment && launch->environment[i]; i++)
         putenv((char *)(uintptr_t)launch->environment[i]);

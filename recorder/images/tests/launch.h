@@ -16,6 +16,7 @@ struct launch {
     const char *cache;              /* image cache directory; NULL: rewrite anew */
     bool native;                    /* do not rewrite anything */
     bool discard;                   /* stdout goes to /dev/null instead of `output` */
+    bool silent;                    /* so does stderr, instead of ours */
     int64_t period;                 /* ticks between traps; 0: never trap */
     uint64_t steps;                 /* single-step so many instructions of the first process, from
                                      * its first trap on, and look at each */
