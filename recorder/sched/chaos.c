@@ -31,8 +31,8 @@ static void begin(struct sched *s)
     struct random_stream *r = stream(s, RANDOM_CHOICE);
     struct chaos_state *c = &s->u.chaos;
 
-    c->ticks = s->length.ticks ? s->length.ticks : 100 * law_log_uniform(r, 13);
-    c->atomics = s->length.atomics ? s->length.atomics : 10 * law_log_uniform(r, 10);
+    c->ticks = s->length.ticks ? s->length.ticks : 4 * law_log_uniform(r, 12);
+    c->atomics = s->length.atomics ? s->length.atomics : 2 * law_log_uniform(r, 8);
     c->span_ns = s->length.virtual_ns ? s->length.virtual_ns
                                       : UNKNOWN_SPAN_UNIT * law_log_uniform(r, UNKNOWN_SPAN_BITS);
     c->absolute = random_below(r, 4) == 0;
@@ -136,5 +136,5 @@ const struct strategy strategy_chaos = {
     .choose = choose,
     .slice = slice,
     .fair_ticks = 10000,
-    .fair_ticks_max = 3200000,
+    .fair_ticks_max = 100000,
 };

@@ -14,18 +14,36 @@ static enum event_class draw_class(struct random_stream *r)
     return draw < 8 ? EVENT_TICK : draw < 13 ? EVENT_ATOMIC : EVENT_CALL;
 }
 
-static void draw_point(struct sched *s, struct sched_task *t)
+/* Value of the counter that a local point refers to. */
+static uint64_t position(const struct sched_task *t, enum event_class class)
+{
+    if (class != EVENT_ANY)
+        return t->counted[class];
+    return t->counted[EVENT_TICK] + t->counted[EVENT_ATOMIC] + t->counted[EVENT_CALL];
+}
+
+static void draw_point(struct sched *s, struct sched_task *t, bool first)
 {
     struct random_stream *r = stream(s, RANDOM_PLACE);
-    enum event_class class = draw_class(r);
+    enum event_class class = random_below(r, 8) < s->u.points.any ? EVENT_ANY : draw_class(r);
     unsigned reach = s->u.points.reach;
+    uint64_t distance;
 
     if (class == EVENT_CALL && reach > CALL_REACH)
         reach = CALL_REACH;
     if (class == EVENT_ATOMIC && reach > ATOMIC_REACH)
         reach = ATOMIC_REACH;
+    if (class == EVENT_ANY)
+        distance = random_below(r, s->u.points.any_reach);
+    else if (first && random_below(r, 3) == 0)
+        distance = 0;
+    else if (first && random_below(r, 2) == 0)
+        distance = random_below(r, 4);
+    else
+        distance = law_log_uniform(r, reach) - 1;
     t->change_class = class;
-    t->change_at = t->counted[class] + law_log_uniform(r, reach) - 1;
+    t->change_at = position(t, class) + distance;
+    t->change_here = false;
 }
 
 static void draw_global_points(struct sched *s, struct random_stream *r)
@@ -55,8 +73,10 @@ static void begin(struct sched *s)
         draw_global_points(s, r);
         return;
     }
-    p->chance = 2 + random_below(r, 7);
-    p->again = random_below(r, 8);
+    p->any = random_below(r, 9);
+    p->any_reach = 2ull << random_below(r, 4);
+    p->chance = 3 + random_below(r, 5);
+    p->again = 3 + random_below(r, 5);
     p->reach = 2 + (unsigned)random_below(r, random_below(r, 4) == 0 ? 16 : 7);
 }
 
@@ -66,7 +86,7 @@ static void task_new(struct sched *s, struct sched_task *t)
 
     t->rank = 1 + (int64_t)(random_u64(r) >> 2);
     if (s->u.points.global_count == 0 && random_below(r, 8) < s->u.points.chance)
-        draw_point(s, t);
+        draw_point(s, t, true);
 }
 
 static void demote(struct sched *s, struct sched_task *t)
@@ -75,7 +95,7 @@ static void demote(struct sched *s, struct sched_task *t)
     t->change_at = SCHED_UNLIMITED;
     if (s->u.points.global_count == 0 &&
         random_below(stream(s, RANDOM_CHOICE), 8) < s->u.points.again)
-        draw_point(s, t);
+        draw_point(s, t, false);
 }
 
 /* Take a global point that the run has reached. */
@@ -102,10 +122,18 @@ static bool reached(struct sched *s, const struct decision *d)
             return false;
         global_reached(s, EVENT_TICK);
         global_reached(s, EVENT_ATOMIC);
-        return true;
+        return t->change_class != EVENT_ANY || t->change_at == SCHED_UNLIMITED || t->change_here ||
+               position(t, EVENT_ANY) > t->change_at;
     }
     if (t->change_class == EVENT_CALL && t->counted[EVENT_CALL] >= t->change_at)
         return true;
+    if (t->change_class == EVENT_ANY && t->change_at != SCHED_UNLIMITED &&
+        position(t, EVENT_ANY) > t->change_at) {
+        if (t->change_here || random_below(stream(s, RANDOM_PLACE), 2) == 0)
+            return true;
+        t->change_here = true;
+        s->slice.task = 0;
+    }
     return global_reached(s, EVENT_CALL);
 }
 
@@ -136,25 +164,25 @@ static void slice(struct sched *s, struct sched_task *t, struct sched_slice *ret
 {
     struct random_stream *r = stream(s, RANDOM_PLACE);
     const struct points_state *p = &s->u.points;
-    enum event_class class = t->change_class;
+    uint64_t done = position(t, t->change_class);
+    uint64_t left = t->change_at > done ? t->change_at - done : 0;
 
     for (size_t i = 0; i < p->global_count; i++) {
-        uint64_t at = p->global[i], done = s->counted[p->global_class[i]];
+        uint64_t at = p->global[i], passed = s->counted[p->global_class[i]];
 
         if (at != SCHED_UNLIMITED)
-            limit(ret, p->global_class[i], at > done ? at - done : 0);
+            limit(ret, p->global_class[i], at > passed ? at - passed : 0);
     }
-    if (t->change_at != SCHED_UNLIMITED) {
-        uint64_t done = t->counted[class];
-
-        limit(ret, class, t->change_at > done ? t->change_at - done : 0);
-        if (class != EVENT_CALL && t->change_at == done && t->behind_call &&
-            random_below(r, 16) < s->here_chance) {
-            ret->here = true;
-            ret->steps = 1 + (uint32_t)random_below(r, 24);
-            return;
-        }
+    if (t->change_at != SCHED_UNLIMITED && t->change_class == EVENT_ANY) {
+        ret->ticks = ret->atomics = 0;
+        ret->here = t->change_here;
+        ret->steps = left             ? 0
+                     : t->change_here ? 1 + (uint32_t)random_below(r, 24)
+                                      : law_steps(r, EVENT_TICK);
+        return;
     }
+    if (t->change_at != SCHED_UNLIMITED)
+        limit(ret, t->change_class, left);
     ret->steps = law_steps(r, ret->atomics == UINT64_MAX ? EVENT_TICK : EVENT_ATOMIC);
 }
 
@@ -165,5 +193,5 @@ const struct strategy strategy_points = {
     .choose = choose,
     .slice = slice,
     .fair_ticks = 10000,
-    .fair_ticks_max = 3200000,
+    .fair_ticks_max = 100000,
 };

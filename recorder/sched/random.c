@@ -30,10 +30,12 @@ uint32_t law_steps(struct random_stream *r, enum event_class class)
     uint64_t what = random_below(r, 16);
 
     /* Behind an atomic instruction is as good a place as before it. */
-    if (class == EVENT_ATOMIC && what < 10)
-        return what < 7 ? 0 : 1;
-    if (what < 6)
+    if (class == EVENT_ATOMIC && what < 9)
+        return what < 5 ? 0 : 1;
+    if (what < 3)
         return 0;
+    if (what < 9)
+        return 1 + (uint32_t)random_below(r, 8);
     if (what < 15)
         return 1 + (uint32_t)random_below(r, 24);
     return 1 + (uint32_t)random_below(r, 64);
@@ -58,7 +60,7 @@ static void begin(struct sched *s)
     static const struct {
         const struct strategy *flavour;
         uint64_t weight;
-    } flavours[] = {{&strategy_chaos, 3}, {&strategy_walk, 5}, {&strategy_points, 8}};
+    } flavours[] = {{&strategy_chaos, 2}, {&strategy_walk, 6}, {&strategy_points, 8}};
     struct random_stream *r = stream(s, RANDOM_CHOICE);
     uint64_t draw = random_below(r, 16);
     size_t i = 0;

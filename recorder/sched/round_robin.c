@@ -41,6 +41,6 @@ const struct strategy strategy_round_robin = {
     .task_new = task_new,
     .choose = choose,
     .slice = slice,
-    .fair_ticks = 100000,
-    .fair_ticks_max = 3200000,
+    .fair_ticks = 50000,
+    .fair_ticks_max = 400000,
 };

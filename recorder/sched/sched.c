@@ -176,7 +176,7 @@ static bool settle(struct sched *s, enum sched_reason reason, struct sched_task 
         penalise(current);
         break;
     case SCHED_BLOCKED:
-        current->penalised = false;
+        current->penalised = current->held = false;
         current->turn_calls = 0;
         break;
     default:
@@ -187,8 +187,9 @@ static bool settle(struct sched *s, enum sched_reason reason, struct sched_task 
     return change;
 }
 
-/* Runnable tasks that are not penalised; if there are none, all penalties but the current task's
- * are over; if even that leaves none, its own is. */
+/* Who may be chosen. While a task spins, the others must get on whatever the strategy does with
+ * them: a penalty ends only when all others that can run are penalised, too, and holding ends
+ * before that. The task that has just been penalised comes last of all. */
 static size_t collect(struct sched *s, const uint32_t *runnable, size_t count, uint32_t current)
 {
     for (int round = 0;; round++) {
@@ -197,9 +198,11 @@ static size_t collect(struct sched *s, const uint32_t *runnable, size_t count, u
         for (size_t i = 0; i < count; i++) {
             struct sched_task *t = find(s, runnable[i]);
 
-            if (round == 2 || (round == 1 && t->id != current))
-                t->penalised = false;
-            if (!t->penalised)
+            if (round >= 1 && !t->penalised)
+                t->held = false;
+            if (round == 3 || (round == 2 && t->id != current))
+                t->penalised = t->held = false;
+            if (!t->penalised && !t->held)
                 s->candidates[n++] = t;
         }
         if (n > 0)
@@ -239,7 +242,7 @@ uint32_t sched_choose(struct sched *s, enum sched_reason reason, const uint32_t 
     s->choice = count > 1;
     d.count = collect(s, runnable, count, current);
     d.candidates = s->candidates;
-    d.current = now && now->seen == s->decisions && !now->penalised ? now : NULL;
+    d.current = now && now->seen == s->decisions && !now->penalised && !now->held ? now : NULL;
     *ret_wait_ns = 0;
     chosen = s->row->choose(s, &d, ret_wait_ns);
     s->waited = !chosen;

@@ -9,6 +9,9 @@
 /* Classes of counted events (design.md section 2). */
 enum event_class { EVENT_TICK, EVENT_ATOMIC, EVENT_CALL, EVENT_CLASS_COUNT };
 
+/* Of a change point: an event of any class. */
+#define EVENT_ANY EVENT_CLASS_COUNT
+
 #define SLICE_TICKS_MAX 50000000ull /* even alone: signals and clocks are looked at */
 #define SCHED_UNLIMITED UINT64_MAX
 
@@ -18,7 +21,8 @@ struct sched_task {
     uint32_t id; /* 0: gone */
     uint32_t parent;
     uint64_t seen;          /* number of the last decision at which it was runnable */
-    bool penalised;         /* spun, yielded or is held back: below the others once */
+    bool penalised;         /* spun or yielded: below the others once */
+    bool held;              /* by the strategy: below the others, but above penalised ones */
     bool behind_call;       /* stands directly behind a system call (or its birth) */
     uint64_t waiting_since; /* order number; smaller: has waited longer */
     uint64_t turns;         /* fairness limits reached in a row without a call */
@@ -29,8 +33,10 @@ struct sched_task {
     /* owned by the strategy */
     int64_t rank;
     enum chaos_priority priority;
+    bool steady; /* never preempted but for fairness */
     enum event_class change_class;
     uint64_t change_at; /* value of counted[change_class]; SCHED_UNLIMITED: none */
+    bool change_here;   /* a few steps on: the point is behind the call just made */
 };
 
 struct decision {
@@ -38,7 +44,7 @@ struct decision {
     bool change; /* SLICE_END, and not for fairness alone: the strategy's own limit was reached */
     struct sched_task *current; /* NULL: none, or it is not a candidate */
     struct sched_task *
-        *candidates; /* runnable and not penalised; never empty; in order of ids given */
+        *candidates; /* runnable, not penalised, not held; never empty; in order of ids given */
     size_t count;
     uint64_t now_ns;
 };
@@ -76,11 +82,14 @@ struct walk_state {
     uint64_t hold;                    /* of 4: how often the preempted task is held back */
     uint64_t changes;
     uint64_t child_first; /* of 4 */
+    uint64_t steady;      /* of 8: a task is never preempted, so that the others' places last */
 };
 
 struct points_state {
     uint64_t weight[EVENT_CLASS_COUNT];
-    uint64_t chance;    /* of 8: a task gets a change point */
+    uint64_t chance; /* of 8: a task gets a change point */
+    uint64_t any;    /* of 8: it counts events of any class, each of which costs a stop */
+    uint64_t any_reach;
     uint64_t again;     /* of 8: and another one after it */
     unsigned reach;     /* log2 of how far local points lie */
     uint64_t global[3]; /* over all tasks, when the length is known; sorted is not needed */

@@ -5,9 +5,10 @@
 
 #define CHANGES_PER_DOUBLING 200
 
-static uint64_t draw_mean(struct random_stream *r, unsigned bits)
+/* `off` of 8: never at this class. */
+static uint64_t draw_mean(struct random_stream *r, unsigned bits, uint64_t off)
 {
-    return random_below(r, 5) == 0 ? 0 : law_log_uniform(r, bits);
+    return random_below(r, 8) < off ? 0 : law_log_uniform(r, bits);
 }
 
 static unsigned bits_of(uint64_t length, unsigned unknown)
@@ -19,12 +20,14 @@ static void begin(struct sched *s)
 {
     struct random_stream *r = stream(s, RANDOM_CHOICE);
     struct walk_state *w = &s->u.walk;
+    bool wide = random_below(r, 4) == 0;
 
-    w->mean[EVENT_TICK] = draw_mean(r, bits_of(s->length.ticks, 10));
-    w->mean[EVENT_ATOMIC] = draw_mean(r, bits_of(s->length.atomics, 6));
-    w->mean[EVENT_CALL] = draw_mean(r, bits_of(s->length.calls, 5));
-    w->hold = random_below(r, 5);
-    w->child_first = random_below(r, 5);
+    w->mean[EVENT_TICK] = draw_mean(r, bits_of(s->length.ticks, wide ? 14 : 5), 1);
+    w->mean[EVENT_ATOMIC] = draw_mean(r, bits_of(s->length.atomics, wide ? 8 : 3), 2);
+    w->mean[EVENT_CALL] = draw_mean(r, bits_of(s->length.calls, wide ? 6 : 3), 4);
+    w->hold = 2 * random_below(r, 4);
+    w->child_first = random_below(r, 4);
+    w->steady = random_below(r, 2) ? 2 * random_below(r, 3) : 0;
     if (random_below(r, 4) == 0)
         w->quiet_ticks =
             s->length.ticks ? random_below(r, s->length.ticks) : law_log_uniform(r, 17);
@@ -32,8 +35,7 @@ static void begin(struct sched *s)
 
 static void task_new(struct sched *s, struct sched_task *t)
 {
-    (void)s;
-    (void)t;
+    t->steady = random_below(stream(s, RANDOM_CHOICE), 8) < s->u.walk.steady;
 }
 
 static uint64_t mean_of(const struct sched *s, enum event_class class)
@@ -71,13 +73,13 @@ static struct sched_task *choose(struct sched *s, const struct decision *d, uint
         return law_candidate(s, d, NULL);
     if (d->reason == SCHED_NEW_TASK)
         return random_below(r, 4) < s->u.walk.child_first ? newest(d) : current;
-    if (d->reason != SCHED_SLICE_END && mean && d->count > 1 && !quiet(s))
+    if (d->reason != SCHED_SLICE_END && mean && d->count > 1 && !quiet(s) && !current->steady)
         change = random_below(r, mean + 1) == 0;
     if (!change)
         return current;
     s->u.walk.changes++;
     if (random_below(r, 4) < s->u.walk.hold)
-        current->penalised = true;
+        current->held = true;
     return law_candidate(s, d, current);
 }
 
@@ -90,6 +92,8 @@ static void slice(struct sched *s, struct sched_task *t, struct sched_slice *ret
         ret->ticks = s->u.walk.quiet_ticks - s->counted[EVENT_TICK];
         return;
     }
+    if (t->steady)
+        return;
     if (t->behind_call && random_below(r, 16) < s->here_chance) {
         ret->here = true;
         ret->steps = 1 + (uint32_t)random_below(r, 24);
@@ -109,5 +113,5 @@ const struct strategy strategy_walk = {
     .choose = choose,
     .slice = slice,
     .fair_ticks = 10000,
-    .fair_ticks_max = 3200000,
+    .fair_ticks_max = 100000,
 };
