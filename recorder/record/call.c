@@ -300,10 +300,14 @@ static void refuse(struct session *s, struct task *t, const struct syscall_row *
     struct syscall_memory memory = {call_memory_read, t};
     char text[512];
 
+    if (message[0]) { /* it names the call and its arguments */
+        session_fail(s, RECORD_VERDICT_UNSUPPORTED, "%s (pid %d): %s", t->name, t->process->pid, message);
+        return;
+    }
     syscall_format(t->call.nr, t->call.args, &memory, text, sizeof(text));
     session_fail(s, RECORD_VERDICT_UNSUPPORTED, "%s (pid %d) called %s, which is not modelled%s%s",
-                 t->name, t->process->pid, text, message[0] ? ": " : "",
-                 message[0] ? message : (row && row->reason ? row->reason : ""));
+                 t->name, t->process->pid, text, row && row->reason ? ": " : "",
+                 row && row->reason ? row->reason : "");
 }
 
 void call_entry(struct session *s, struct task *t)

@@ -7,6 +7,7 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
+#include "include/rrtest/recorder_page.h"
 #include "recorder/base/log.h"
 #include "recorder/base/file.h"
 #include "recorder/record/fds.h"
@@ -134,18 +135,27 @@ static void child_started(struct session *s, struct task *t, struct call *c)
     (void)t;
 }
 
+/* Namespaces of the program's own are not modelled. */
+#define OWN_NAMESPACES                                                                             \
+    (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |       \
+     CLONE_NEWCGROUP)
+
+/* What the kernel gets: waiting, clearing and writing of tids are the recorder's. */
+static uint64_t bent(uint64_t flags)
+{
+    return flags & ~(uint64_t)(CLONE_VFORK | CLONE_CHILD_CLEARTID | CLONE_UNTRACED | CLONE_CHILD_SETTID |
+                               CLONE_PTRACE);
+}
+
 static enum call_action clone_common(struct session *s, struct task *t, struct call *c, uint64_t flags,
                                      uint64_t sp, uint64_t parent_tid, uint64_t child_tid, uint64_t tls)
 {
     enum call_action action;
 
-    if (flags & (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC |
-                 CLONE_NEWUTS | CLONE_NEWCGROUP)) {
-        return call_answer(c, -EPERM); /* namespaces of the program's own are not modelled */
-    }
+    if (flags & OWN_NAMESPACES)
+        return call_answer(c, -EPERM);
     c->run_nr = SYS_clone;
-    c->run_args[0] = flags & ~(uint64_t)(CLONE_VFORK | CLONE_CHILD_CLEARTID | CLONE_UNTRACED |
-                                         CLONE_CHILD_SETTID | CLONE_PTRACE);
+    c->run_args[0] = bent(flags);
     c->run_args[1] = sp;
     c->run_args[2] = parent_tid;
     c->run_args[3] = child_tid;
@@ -172,23 +182,36 @@ enum call_action model_vfork(struct session *s, struct task *t, struct call *c)
     return clone_common(s, t, c, CLONE_VFORK | CLONE_VM | SIGCHLD, 0, 0, 0, 0);
 }
 
+/* The arguments are bent in a copy in the recorder page. */
+#define CLONE3_SCRATCH 0xb00
+
 enum call_action model_clone3(struct session *s, struct task *t, struct call *c)
 {
     struct clone_args a = {0};
-    uint64_t size = c->args[1];
-    uint64_t parent_tid;
+    uint64_t size = c->args[1], flags;
+    enum call_action action;
 
     if (size < CLONE_ARGS_SIZE_VER0)
         return call_answer(c, -EINVAL);
-    if (tracee_read(t->tid, c->args[0], &a, size < sizeof(a) ? size : sizeof(a)) < 0)
+    if (size > sizeof(a))
+        return call_answer(c, -E2BIG);
+    if (tracee_read(t->tid, c->args[0], &a, size) < 0)
         return call_answer(c, -EFAULT);
-    if (a.set_tid || a.cgroup || (a.flags & (CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND)))
-        return call_answer(c, -ENOSYS);
-    if ((a.flags & CLONE_PIDFD) && (a.flags & CLONE_PARENT_SETTID) && a.pidfd != a.parent_tid)
-        return call_answer(c, -ENOSYS);
-    parent_tid = a.flags & CLONE_PIDFD ? a.pidfd : a.parent_tid;
-    return clone_common(s, t, c, a.flags | a.exit_signal, a.stack ? a.stack + a.stack_size : 0,
-                        parent_tid, a.child_tid, a.tls);
+    flags = a.flags | a.exit_signal;
+    if (flags & OWN_NAMESPACES)
+        return call_answer(c, -EPERM);
+    if (a.flags & CLONE_CLEAR_SIGHAND)
+        return call_answer(c, -ENOSYS); /* the dispositions are the model's; glibc falls back */
+    c->scratch[0] = a.pidfd;
+    c->scratch[3] = flags & CLONE_CHILD_SETTID ? a.child_tid : 0;
+    a.flags = bent(a.flags);
+    memcpy(s->area.page + CLONE3_SCRATCH, &a, sizeof(a));
+    c->run_nr = SYS_clone3;
+    c->run_args[0] = RECORDER_PAGE_ADDRESS + CLONE3_SCRATCH;
+    c->run_args[1] = size;
+    action = do_clone(s, t, c, flags, a.parent_tid, a.child_tid);
+    c->after = child_started;
+    return action;
 }
 
 /* ---- exec ---------------------------------------------------------------------------------- */

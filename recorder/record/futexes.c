@@ -234,6 +234,63 @@ static enum call_action do_unlock_pi(struct session *s, struct task *t, struct c
     return call_answer(c, pass_pi(s, t, c->args[0], key, 0) < 0 ? -EFAULT : 0);
 }
 
+/* futex(2): waits on uaddr, is requeued to the PI futex uaddr2, and returns as its owner. */
+static enum call_action do_wait_requeue_pi(struct session *s, struct task *t, struct call *c)
+{
+    struct futex_key key = key_of(t, c->args[0], c->args[1] & FUTEX_PRIVATE_FLAG);
+    uint32_t word;
+    int error;
+
+    if (c->retry) {
+        if (c->scratch[0])
+            return call_answer(c, 0);
+        if (c->timed_out) {
+            futex_cancel(s->futexes, t->id);
+            return call_answer(c, -ETIMEDOUT);
+        }
+        return call_park(t, c, "futex", c->deadline);
+    }
+    if (c->args[0] == c->args[4] || !c->args[5])
+        return call_answer(c, -EINVAL);
+    if (tracee_read(t->tid, c->args[0], &word, 4) < 0)
+        return call_answer(c, -EFAULT);
+    if (word != (uint32_t)c->args[2])
+        return call_answer(c, -EAGAIN);
+    error = deadline_of(s, t, c, FUTEX_WAIT_REQUEUE_PI, &c->scratch[1]);
+    if (error)
+        return call_answer(c, error);
+    c->scratch[0] = 0;
+    futex_wait(s->futexes, key, t->id, (uint32_t)c->args[5], FUTEX_WAIT_REQUEUE_PI_KIND);
+    return call_park(t, c, "futex", c->scratch[1]);
+}
+
+static enum call_action do_cmp_requeue_pi(struct session *s, struct task *t, struct call *c)
+{
+    struct futex_key from = key_of(t, c->args[0], c->args[1] & FUTEX_PRIVATE_FLAG);
+    struct futex_key to = key_of(t, c->args[4], c->args[1] & FUTEX_PRIVATE_FLAG);
+    uint32_t word, lock, woken;
+    size_t moved, n;
+
+    if (c->args[2] != 1)
+        return call_answer(c, -EINVAL);
+    if (tracee_read(t->tid, c->args[0], &word, 4) < 0 || tracee_read(t->tid, c->args[4], &lock, 4) < 0)
+        return call_answer(c, -EFAULT);
+    if (word != (uint32_t)c->args[5])
+        return call_answer(c, -EAGAIN);
+    n = futex_requeue_pi(s->futexes, from, to, (lock & FUTEX_TID_MASK) == 0, c->args[3], &woken, &moved);
+    if (n > 0) {
+        struct task *owner = task_by_id(s, woken);
+
+        lock = owner ? (uint32_t)owner->ns_tid : 0;
+        wake_tasks(s, &woken, 1);
+    }
+    if (futex_waiters(s->futexes, to) > 0)
+        lock |= FUTEX_WAITERS;
+    if ((n > 0 || moved > 0) && emit_poke(s, t, c->args[4], &lock, 4) < 0)
+        return call_answer(c, -EFAULT);
+    return call_answer(c, (int64_t)(n + moved));
+}
+
 enum call_action model_futex(struct session *s, struct task *t, struct call *c)
 {
     int op = (int)(c->args[1] & FUTEX_CMD_MASK);
@@ -264,7 +321,11 @@ enum call_action model_futex(struct session *s, struct task *t, struct call *c)
         return do_lock_pi(s, t, c, op, true);
     case FUTEX_UNLOCK_PI:
         return do_unlock_pi(s, t, c);
-    default: /* FUTEX_WAIT_REQUEUE_PI and its partner: glibc has not used them since 2.25 */
+    case FUTEX_WAIT_REQUEUE_PI:
+        return do_wait_requeue_pi(s, t, c);
+    case FUTEX_CMP_REQUEUE_PI:
+        return do_cmp_requeue_pi(s, t, c);
+    default:
         return call_answer(c, -ENOSYS);
     }
 }

@@ -48,7 +48,22 @@ enum call_action model_prctl(struct session *s, struct task *t, struct call *c)
         t->process->subreaper = c->args[1] != 0;
         return CALL_RUN;
     case PR_SET_TSC:
+        return call_answer(c, 0);
     case PR_SET_DUMPABLE: /* an undumpable tracee could not be read any more */
+        if (c->args[1] > 1)
+            return call_answer(c, -EINVAL);
+        t->process->undumpable = c->args[1] == 0;
+        return call_answer(c, 0);
+    case PR_GET_DUMPABLE:
+        return call_answer(c, !t->process->undumpable);
+    case PR_SET_NO_NEW_PRIVS:
+        if (c->args[1] != 1)
+            return call_answer(c, -EINVAL);
+        t->process->no_new_privs = true;
+        return CALL_RUN;
+    case PR_GET_NO_NEW_PRIVS:
+        return call_answer(c, t->process->no_new_privs);
+    case PR_GET_SECCOMP:
         return call_answer(c, 0);
     case PR_SET_SECCOMP:
         return call_answer(c, -EINVAL);

@@ -190,6 +190,13 @@ static void mremap_finished(struct session *s, struct task *t, struct call *c)
                              .length = old_length - new_length};
     }
     emit_map(s, t, &op);
+    if (c->args[3] & MREMAP_DONTUNMAP) { /* the old place stays mapped, empty */
+        const struct map_entry *e = maps_find(&t->space->maps, op.new_address);
+        struct map_op empty = {.kind = MAP_OP_MAP, .address = old, .length = old_length,
+                               .prot = e ? e->prot : 3u, .flags = MAP_PRIVATE};
+
+        emit_map(s, t, &empty);
+    }
 }
 
 enum call_action model_mremap(struct session *s, struct task *t, struct call *c)
@@ -199,8 +206,6 @@ enum call_action model_mremap(struct session *s, struct task *t, struct call *c)
     if (touches_ours(c->args[0], c->args[1]) ||
         ((c->args[3] & MREMAP_FIXED) && touches_ours(c->args[4], c->args[2])))
         return call_answer(c, -EFAULT);
-    if (c->args[1] == 0 || (c->args[3] & ~3ull))
-        return call_answer(c, -EINVAL); /* duplicating shared mappings, DONTUNMAP: not modelled */
     c->finish = mremap_finished;
     return CALL_RUN;
 }

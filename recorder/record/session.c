@@ -74,6 +74,7 @@ static struct process *process_new(struct session *s, struct process *parent)
     if (parent) {
         p->group = parent->group;
         p->leader_session = parent->leader_session;
+        p->no_new_privs = parent->no_new_privs;
         p->exe = parent->exe ? strdup(parent->exe) : NULL;
     }
     while (*last)

@@ -120,7 +120,7 @@ struct process {
     int status;          /* wait(2) status once zombie */
     int group_status;    /* of exit_group or the fatal signal, while tasks are still ending */
     bool group_status_valid, leader_gone;
-    bool subreaper;
+    bool subreaper, undumpable, no_new_privs;
     bool exec_done;      /* for setpgid EACCES; also wakes a vfork parent */
     struct task *vfork_parent;
     char *exe;           /* path for /proc/self/exe */

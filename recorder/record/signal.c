@@ -11,6 +11,7 @@
 #include "recorder/record/process.h"
 #include "recorder/record/signalfd.h"
 #include "recorder/record/space.h"
+#include "recorder/record/timers.h"
 #include "recorder/record/traps.h"
 
 #define KILL_STOP (signal_bit(SIGKILL) | signal_bit(SIGSTOP))
@@ -265,6 +266,7 @@ bool signal_deliver(struct session *s, struct task *t)
         bool fatal;
 
         signalfd_notify(s, t->process);
+        timers_signal_taken(t->process, &info);
         fatal = act_on(s, t, &info, false);
         if (fatal)
             return true;

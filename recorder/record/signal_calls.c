@@ -188,6 +188,7 @@ enum call_action model_rt_sigtimedwait(struct session *s, struct task *t, struct
     if (signal_queue_take(t->queue, c->scratch[0], &info) ||
         signal_queue_take(t->process->queue, c->scratch[0], &info)) {
         signalfd_notify(s, t->process);
+        timers_signal_taken(t->process, &info);
         if (c->args[1] && emit_poke(s, t, c->args[1], &info, sizeof(info)) < 0)
             return call_answer(c, -EFAULT);
         return call_answer(c, info.si_signo);

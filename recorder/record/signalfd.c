@@ -12,6 +12,7 @@
 #include "recorder/base/log.h"
 #include "recorder/record/blocking.h"
 #include "recorder/record/fds.h"
+#include "recorder/record/timers.h"
 
 static signal_set pending_of(struct session *s, const struct process *p)
 {
@@ -135,6 +136,7 @@ enum call_action signalfd_read(struct session *s, struct task *t, struct call *c
                            signal_queue_take(t->process->queue, c->scratch[0], &info))) {
         struct signalfd_siginfo out;
 
+        timers_signal_taken(t->process, &info);
         fill(&info, &out);
         if (emit_poke(s, t, c->args[1] + done * sizeof(out), &out, sizeof(out)) < 0)
             return call_answer(c, -EFAULT);

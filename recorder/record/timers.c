@@ -92,17 +92,35 @@ static void fire_posix(struct session *s, struct process *p, uint64_t cookie)
     arm_posix(s, p, timer);
     if (count == 0)
         return;
-    timer->overrun = count - 1;
     if (timer->notify == SIGEV_NONE)
         return;
+    if (timer->pending) {
+        timer->missed += count;
+        return;
+    }
+    timer->pending = true;
+    timer->missed = count - 1;
     memset(&info, 0, sizeof(info));
     info.si_signo = timer->signal;
     info.si_code = SI_TIMER;
     info.si_timerid = timer->id;
-    info.si_overrun = (int)timer->overrun;
     info.si_value.sival_ptr = (void *)(uintptr_t)timer->value;
     signal_send(s, p, timer->notify == SIGEV_THREAD_ID ? session_task_by_ns_tid(s, timer->target) : NULL,
                 &info);
+}
+
+void timers_signal_taken(struct process *p, siginfo_t *info)
+{
+    if (info->si_code != SI_TIMER)
+        return;
+    for (struct posix_timer *timer = p->timers; timer; timer = timer->next) {
+        if (timer->id != info->si_timerid)
+            continue;
+        timer->overrun = timer->missed;
+        info->si_overrun = (int)timer->missed;
+        timer->pending = false;
+        timer->missed = 0;
+    }
 }
 
 void timers_fire(struct session *s)
@@ -305,7 +323,8 @@ enum call_action model_timer_settime(struct session *s, struct task *t, struct c
     error = timers_set(s, &timer->timer, timer->clock, c->args[1] & TIMER_ABSTIME, &value);
     if (error)
         return call_answer(c, error);
-    timer->overrun = 0;
+    timer->overrun = timer->missed = 0;
+    timer->pending = false;
     arm_posix(s, t->process, timer);
     if (c->args[3] && emit_poke(s, t, c->args[3], &old, sizeof(old)) < 0)
         return call_answer(c, -EFAULT);

@@ -8,6 +8,8 @@
 
 /* Now plus a relative time, in virtual ns; saturates. */
 uint64_t timers_after(struct session *s, const struct timespec *relative);
+/* A timer's signal was taken from its queue: fill in the overrun count (timer_getoverrun(2)). */
+void timers_signal_taken(struct process *p, siginfo_t *info);
 /* Deliver every deadline that is due. */
 void timers_fire(struct session *s);
 /* Arm from an itimerspec; zero disarms. 0 or -EINVAL. */
@@ -45,7 +47,9 @@ struct posix_timer {
     uint64_t value;   /* sigev_value */
     pid_t target;     /* SIGEV_THREAD_ID */
     struct clock_timer timer;
-    uint64_t overrun;
+    bool pending;     /* its signal is queued: further expiries are overruns */
+    uint64_t missed;  /* while pending */
+    uint64_t overrun; /* of the last delivery */
     uint64_t cookie;  /* of its deadline: unique in the process */
     struct posix_timer *next;
 };

@@ -204,6 +204,19 @@ void maps_apply(struct maps *m, const struct map_op *op)
         maps_protect(m, op->address, op->address + page_up(op->length), op->prot);
         break;
     case MAP_OP_REMAP:
+        if (op->length == 0) { /* a second mapping of a shared object: mremap(2), old_size 0 */
+            const struct map_entry *found = maps_find(m, op->address);
+            struct map_entry e;
+
+            if (!found)
+                break;
+            e = *found;
+            e.offset += op->address - e.start;
+            e.start = op->new_address;
+            e.end = op->new_address + page_up(op->new_length);
+            maps_insert(m, &e);
+            break;
+        }
         maps_move(m, op->address, page_up(op->length), op->new_address, page_up(op->new_length),
                   false);
         break;
