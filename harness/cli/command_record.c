@@ -1,6 +1,7 @@
 /* rrtest record PROGRAM ARGS... */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +97,7 @@ static void tell(const struct record_target *t, const struct record_result *resu
 
 static int record(const struct record_target *t, char **argv, const char *trace, bool claimed)
 {
+    char here[PATH_MAX];
     cleanup_fd int input = -1;
     struct record_result result = {0};
     struct rr_error error = {0};
@@ -118,6 +120,9 @@ static int record(const struct record_target *t, char **argv, const char *trace,
     };
     int status;
 
+    if (!getcwd(here, sizeof(here)))
+        return command_fail(COMMAND_EXIT_OWN, "the current directory is gone: %s", strerror(errno));
+    options.directory = here;
     if (t->stdin_file) {
         input = open(t->stdin_file, O_RDONLY | O_CLOEXEC);
         if (input < 0)

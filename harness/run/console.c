@@ -115,7 +115,7 @@ static void print_remedies(const struct schedule *s, const struct failure *failu
     int strategy = state->test->strategy;
     struct bytes pattern, command;
     char *path = keep_path(options, state->test, &failure->job);
-    char seed[32];
+    char seed[64];
 
     bytes_init(&pattern);
     bytes_init(&command);

@@ -202,6 +202,11 @@ static int find_program(const struct suite *suite, struct suite_test *test, stru
         if (code)
             code = record_find_program(name, NULL, getenv("PATH"), &found, error);
     }
+    if (code == -ENOENT)
+        rr_error_set(error, code,
+                     "expected a program, found no %s; a path is relative to the suite "
+                     "file, a bare name is looked for beside it%s and in PATH",
+                     strchr(name, '/') ? path : name, suite->search ? ", in 'search'" : "");
     free(path);
     if (code) {
         rr_error_context(error, "%s:%zu:%zu: command", suite->path, test->command_line,
