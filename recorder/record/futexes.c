@@ -250,7 +250,7 @@ static enum call_action do_wait_requeue_pi(struct session *s, struct task *t, st
         }
         return call_park(t, c, "futex", c->deadline);
     }
-    if (c->args[0] == c->args[4] || !c->args[5])
+    if (c->args[0] == c->args[4])
         return call_answer(c, -EINVAL);
     if (tracee_read(t->tid, c->args[0], &word, 4) < 0)
         return call_answer(c, -EFAULT);
@@ -260,7 +260,7 @@ static enum call_action do_wait_requeue_pi(struct session *s, struct task *t, st
     if (error)
         return call_answer(c, error);
     c->scratch[0] = 0;
-    futex_wait(s->futexes, key, t->id, (uint32_t)c->args[5], FUTEX_WAIT_REQUEUE_PI_KIND);
+    futex_wait(s->futexes, key, t->id, FUTEX_BITSET_MATCH_ANY, FUTEX_WAIT_REQUEUE_PI_KIND);
     return call_park(t, c, "futex", c->scratch[1]);
 }
 

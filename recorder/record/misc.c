@@ -170,9 +170,27 @@ enum call_action model_restart_syscall(struct session *s, struct task *t, struct
     return call_answer(c, -EINTR);
 }
 
+/* The kernel writes into another task's memory: an event of that task, so that replay finds it. */
+static void process_vm_written(struct session *s, struct task *t, struct call *c)
+{
+    static struct syscall_regions regions;
+    struct syscall_memory memory = {call_memory_read, t};
+    struct task *to = session_task_by_ns_tid(s, (pid_t)c->args[0]);
+
+    if (c->result <= 0 || !to || syscall_outputs(c->nr, c->args, c->result, &memory, &regions) < 0)
+        return;
+    emit_begin(s, to, EVENT_SIGNAL)->note = "process_vm_writev";
+    for (size_t i = 0; i < regions.count; i++)
+        emit_memory(s, to, regions.region[i].address, regions.region[i].length);
+    emit_end(s, to);
+    emit_begin(s, t, EVENT_SYSCALL);
+    s->building.event.before = c->before;
+}
+
 enum call_action model_process_vm_writev(struct session *s, struct task *t, struct call *c)
 {
-    (void)s;
     (void)t;
-    return call_answer(c, -EPERM);
+    (void)s;
+    c->finish = process_vm_written;
+    return CALL_RUN;
 }

@@ -140,6 +140,10 @@ static void await_death(struct session *s, struct task *t, int status)
     int got;
     bool leader = t->tid == t->process->tgid;
 
+    if (leader && t->process->execing) { /* the exec'ing thread takes its place: no death is reported */
+        process_task_dead(s, t, status);
+        return;
+    }
     if (leader && t->process->live_tasks > 1) {
         t->state = TASK_EXITING;
         t->process->leader_gone = true;
@@ -150,12 +154,6 @@ static void await_death(struct session *s, struct task *t, int status)
         s->state_changed = true;
         t->exit_status = status;
         return;
-    }
-    if (t->process->execing) { /* the exec'ing thread takes its place: no death is reported for a leader */
-        if (leader) {
-            process_task_dead(s, t, status);
-            return;
-        }
     }
     for (;;) {
         got = wait_next(t->tid, true, &stop);
@@ -178,19 +176,27 @@ static void leader_follows(struct session *s, struct process *p)
     }
 }
 
+/* What a task leaves behind, as its EXIT event. Written while the task is still whole: a killed task
+ * need not stop at PTRACE_EVENT_EXIT. */
+static void leave(struct session *s, struct task *t, int status)
+{
+    if (t->left)
+        return;
+    t->left = true;
+    call_drop(s, t);
+    if (t->space->references == 1)
+        emit_memory_checksum(s, t);
+    emit_begin(s, t, EVENT_EXIT)->status = status;
+    futexes_task_exits(s, t);
+    emit_end(s, t);
+}
+
 void process_task_exiting(struct session *s, struct task *t, int status)
 {
     struct process *p = t->process;
-    struct event *e;
 
+    leave(s, t, status);
     t->state = TASK_EXITING;
-    call_drop(s, t);
-    if (t->tid == p->tgid || p->live_tasks == 1)
-        emit_memory_checksum(s, t);
-    e = emit_begin(s, t, EVENT_EXIT);
-    e->status = status;
-    futexes_task_exits(s, t);
-    emit_end(s, t);
     if (!p->group_status_valid && (p->group_exiting || p->live_tasks == 1)) {
         p->group_status = status;
         p->group_status_valid = true;
@@ -198,6 +204,13 @@ void process_task_exiting(struct session *s, struct task *t, int status)
     ptrace(PTRACE_CONT, t->tid, 0, 0);
     await_death(s, t, status);
     leader_follows(s, p);
+}
+
+static void all_leave(struct session *s, struct process *p, int status)
+{
+    for (struct task *o = s->tasks; o; o = o->next)
+        if (o->process == p && o->state != TASK_EXITING)
+            leave(s, o, status);
 }
 
 /* Every task of the process is on its way out: see each through, the leader last. */
@@ -247,8 +260,11 @@ void process_kill(struct session *s, struct task *t, int signal)
     for (struct task *o = s->tasks; o; o = o->next)
         if (o->process == p)
             o->kill_signal = signal;
-    if (t->call.active || t->at_seccomp)
-        t->regs.orig_rax = (unsigned long long)-1;
+    for (struct task *o = s->tasks; o; o = o->next)
+        if (o->process == p && o != t)
+            emit_position(s, o);
+    all_leave(s, p, signal);
+    t->regs.orig_rax = (unsigned long long)-1;
     t->regs_dirty = true;
     task_flush(t);
     syscall(SYS_tgkill, p->tgid, t->tid, signal);
@@ -267,6 +283,7 @@ enum call_action model_exit(struct session *s, struct task *t, struct call *c)
     t->needs_event = false;
     if (t->process->live_tasks == 1)
         t->process->group_exiting = true;
+    leave(s, t, (int)((c->args[0] & 0xff) << 8));
     task_flush(t);
     ptrace(PTRACE_CONT, t->tid, 0, 0);
     do
@@ -288,6 +305,7 @@ enum call_action model_exit_group(struct session *s, struct task *t, struct call
     p->group_exiting = true;
     p->group_status = (int)((c->args[0] & 0xff) << 8);
     p->group_status_valid = true;
+    all_leave(s, p, p->group_status);
     task_flush(t);
     ptrace(PTRACE_CONT, t->tid, 0, 0);
     collect_group(s, p);

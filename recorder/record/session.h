@@ -218,6 +218,7 @@ struct task {
     uint64_t cpu_ns;
     uint64_t calls_in_slice;
     int pidfd;
+    bool left;               /* its EXIT event is written */
     int exit_status;         /* TASK_EXITING leader: as its exit stop said */
     bool vfork_child;       /* waits for a vfork child's exec or exit */
     struct stop kernel_stop; /* a stop that came while another task was waited for; tid 0: none */
