@@ -10,6 +10,7 @@
 #include "recorder/base/log.h"
 #include "recorder/record/blocking.h"
 #include "recorder/record/fds.h"
+#include "recorder/record/filter.h"
 #include "recorder/record/inject.h"
 #include "recorder/record/output.h"
 #include "recorder/record/process.h"
@@ -342,6 +343,14 @@ void call_entry(struct session *s, struct task *t)
     t->process->cpu_ns += CLOCK_NS_PER_CALL;
     sched_ran(s->sched, t->id, 0, 0, 1);
     emit_begin(s, t, EVENT_SYSCALL);
+    if (t->filters) {
+        enum call_action action;
+
+        if (filter_decides(s, t, c, &action)) {
+            act(s, t, c, action);
+            return;
+        }
+    }
     if (!c->row) {
         act(s, t, c, call_answer(c, -ENOSYS));
         return;

@@ -113,6 +113,8 @@ static size_t collect(struct session *s, uint32_t *ids, struct task **tasks)
 
 static void switch_to(struct session *s, struct task *t, size_t others)
 {
+    struct clock_deadline next;
+
     if (s->current != t) {
         s->result->statistics.switches++;
         if (s->current && s->current->state == TASK_READY)
@@ -124,6 +126,15 @@ static void switch_to(struct session *s, struct task *t, size_t others)
     if (!t->slice_valid || s->reason == SCHED_SLICE_END) {
         t->slice = sched_slice(s->sched, t->id, others);
         t->slice_valid = true;
+    }
+    /* a sleeper's deadline ends every slice: it is a decision */
+    if (clock_deadline_next(s->clock, &next) && next.at_ns > clock_now(s->clock)) {
+        uint64_t ticks = (next.at_ns - clock_now(s->clock)) / CLOCK_NS_PER_TICK;
+
+        if (ticks < t->slice.ticks) {
+            t->slice.ticks = ticks;
+            t->slice.steps = 0;
+        }
     }
 }
 

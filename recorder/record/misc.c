@@ -9,6 +9,7 @@
 #include <sys/sysinfo.h>
 
 #include "recorder/base/log.h"
+#include "recorder/record/filter.h"
 
 enum call_action model_sched_yield(struct session *s, struct task *t, struct call *c)
 {
@@ -64,9 +65,16 @@ enum call_action model_prctl(struct session *s, struct task *t, struct call *c)
     case PR_GET_NO_NEW_PRIVS:
         return call_answer(c, t->process->no_new_privs);
     case PR_GET_SECCOMP:
-        return call_answer(c, 0);
+        return call_answer(c, t->filters ? 2 : 0);
     case PR_SET_SECCOMP:
-        return call_answer(c, -EINVAL);
+        return filter_prctl(s, t, c);
+    case PR_SET_PDEATHSIG:
+        if (c->args[1] >= SIGNAL_LIMIT)
+            return call_answer(c, -EINVAL);
+        t->process->death_signal = (int)c->args[1];
+        return call_answer(c, 0);
+    case PR_GET_PDEATHSIG:
+        return call_answer(c, emit_poke(s, t, c->args[1], &t->process->death_signal, 4) < 0 ? -EFAULT : 0);
     case PR_SET_MM:
         return call_answer(c, -EPERM);
     default:
@@ -153,14 +161,6 @@ enum call_action model_personality(struct session *s, struct task *t, struct cal
     if ((uint32_t)c->args[0] == 0xffffffffu)
         return call_answer(c, 0);
     return call_answer(c, (uint32_t)c->args[0] & ~0x0040000u ? -EINVAL : 0);
-}
-
-enum call_action model_seccomp(struct session *s, struct task *t, struct call *c)
-{
-    (void)s;
-    (void)t;
-    /* a filter of the program's own could outrank the recorder's: as on a kernel built without it */
-    return call_answer(c, -EINVAL);
 }
 
 enum call_action model_restart_syscall(struct session *s, struct task *t, struct call *c)

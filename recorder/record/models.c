@@ -2,6 +2,7 @@
 #include <sys/syscall.h>
 
 #include "recorder/record/fds.h"
+#include "recorder/record/filter.h"
 #include "recorder/record/futexes.h"
 #include "recorder/record/misc.h"
 #include "recorder/record/mm.h"

@@ -84,6 +84,12 @@ static void reparent_children(struct session *s, struct process *dead)
         if (p->parent != dead)
             continue;
         p->parent = to;
+        if (p->death_signal && !p->zombie) {
+            siginfo_t info = {.si_signo = p->death_signal, .si_code = SI_USER};
+
+            info.si_pid = dead->pid;
+            signal_send(s, p, NULL, &info);
+        }
         if (!p->zombie)
             continue;
         if (to)

@@ -12,6 +12,7 @@
 
 #include "recorder/base/file.h"
 #include "recorder/record/fds.h"
+#include "recorder/record/filter.h"
 #include "recorder/record/process.h"
 
 #include <sched.h>
@@ -110,6 +111,7 @@ struct task *session_task_new(struct session *s, struct task *parent, pid_t tid,
         t->files = files_new();
     } else {
         t->mask = parent->mask;
+        t->filters = filter_ref(parent->filters);
         memcpy(t->name, parent->name, sizeof(t->name));
         t->process = clone_flags & CLONE_THREAD ? parent->process : process_new(s, parent->process);
         if (clone_flags & CLONE_VM) {
@@ -161,6 +163,7 @@ void session_task_gone(struct session *s, struct task *t)
     bytes_done(&t->call.buffer);
     free(t->call.poll);
     signal_queue_free(t->queue);
+    filter_unref(t->filters);
     space_unref(t->space);
     files_unref(s, t->files);
     close_fd(&t->pidfd);

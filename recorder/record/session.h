@@ -120,6 +120,7 @@ struct process {
     int status;          /* wait(2) status once zombie */
     int group_status;    /* of exit_group or the fatal signal, while tasks are still ending */
     bool group_status_valid, leader_gone;
+    int death_signal; /* PR_SET_PDEATHSIG */
     bool subreaper, undumpable, no_new_privs;
     bool exec_done;      /* for setpgid EACCES; also wakes a vfork parent */
     struct task *vfork_parent;
@@ -213,6 +214,7 @@ struct task {
     struct signal_altstack altstack;
     bool suspended_mask; /* sigsuspend & co: restore `saved_mask` after the handler was pushed */
     signal_set saved_mask;
+    struct filter *filters; /* seccomp, of the program's own */
     uint64_t clear_tid;
     uint64_t robust_list, robust_length;
     uint64_t cpu_ns;
