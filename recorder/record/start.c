@@ -4,13 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +24,7 @@
 
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
+#include "recorder/tracee/filter.h"
 
 static int pidfd_open_tid(pid_t pid)
 {
@@ -149,25 +146,6 @@ static int make_reaper(struct session *s)
 
 /* ---- the program --------------------------------------------------------------------------- */
 
-static int install_filter(uint64_t allowed_ip)
-{
-    /* ip after the blob's untraced `syscall`; see SECCOMP_RET_TRACE in seccomp(2) */
-    struct sock_filter code[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(allowed_ip + 2), 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, instruction_pointer) + 4),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(allowed_ip >> 32), 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRACE),
-    };
-    struct sock_fprog program = {sizeof(code) / sizeof(*code), code};
-
-    return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
-}
-
 struct child_plan {
     struct session *s;
     int go;      /* read end: the tracer has seized us */
@@ -199,6 +177,7 @@ static void child_main(const struct child_plan *plan)
     const struct record_options *o = s->options;
     struct rlimit limit;
     char byte;
+    int error;
 
     if (plan->user_namespace >= 0)
         setns(plan->user_namespace, CLONE_NEWUSER);
@@ -233,8 +212,9 @@ static void child_main(const struct child_plan *plan)
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (read(1000, &byte, 1) != 1)
         _exit(127);
-    if (install_filter(s->area.blob_syscall) < 0)
-        child_fail(1001, errno);
+    error = tracee_install_filter(s->area.blob_syscall);
+    if (error)
+        child_fail(1001, -error);
     execve(o->argv[0], o->argv, s->environment);
     _exit(127);
 }

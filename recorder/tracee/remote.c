@@ -174,3 +174,54 @@ int tracee_send_fd(const struct tracee_area *area, pid_t tid, const struct user_
     memcpy(ret_fd, (uint8_t *)scratch->control_data + CMSG_LEN(0), sizeof(int));
     return scratch->control_length >= CMSG_LEN(sizeof(int)) ? 0 : -EMFILE;
 }
+
+static int await_birth(pid_t child)
+{
+    struct stop stop;
+    int got;
+
+    do
+        got = wait_next(child, true, &stop);
+    while (got == -EINTR);
+    if (got < 0)
+        return got;
+    return stop.kind == STOP_INITIAL ? 0 : (stop.kind == STOP_DEAD ? -ESRCH : -EPROTO);
+}
+
+int tracee_clone(const struct tracee_area *area, pid_t tid, const struct user_regs_struct *regs,
+                 uint64_t flags, pid_t *ret_child)
+{
+    struct user_regs_struct r = *regs;
+    struct stop stop;
+    pid_t child = 0;
+    int error;
+
+    put_call(&r, area->blob_syscall, SYS_clone, (uint64_t[6]){flags});
+    error = tracee_set_regs(tid, &r);
+    while (!error) {
+        if (ptrace(PTRACE_CONT, tid, 0, 0) < 0)
+            return -errno;
+        do
+            error = wait_next(tid, true, &stop);
+        while (error == -EINTR);
+        if (error < 0)
+            return error;
+        error = 0;
+        if (stop.kind == STOP_CLONE)
+            child = (pid_t)stop.message;
+        else if (stop.kind == STOP_SIGNAL && stop.signal == SIGTRAP)
+            break;
+        else if (stop.kind == STOP_DEAD || stop.kind == STOP_EXIT)
+            error = -ESRCH;
+    }
+    if (!error)
+        error = tracee_get_regs(tid, &r);
+    if (error)
+        return error;
+    if ((int64_t)r.rax < 0)
+        return (int)r.rax;
+    error = child ? await_birth(child) : -EPROTO;
+    if (!error)
+        *ret_child = child;
+    return error;
+}

@@ -58,5 +58,10 @@ int tracee_call_at(pid_t tid, const struct user_regs_struct *regs, uint64_t at, 
 /* Hand a descriptor of ours to the tracee: its number there in *ret_fd (lowest free, not cloexec). */
 int tracee_send_fd(const struct tracee_area *area, pid_t tid, const struct user_regs_struct *regs,
                    int fd, int *ret_fd);
+/* clone(flags, no stack of its own) executed by the stopped tracee through the blob; as above it clobbers
+ * the registers. The new task (attached by PTRACE_O_TRACECLONE/FORK) is waited for and stands at its birth
+ * stop. The kernel's refusal comes back as its negative errno. */
+int tracee_clone(const struct tracee_area *area, pid_t tid, const struct user_regs_struct *regs,
+                 uint64_t flags, pid_t *ret_child);
 
 #endif

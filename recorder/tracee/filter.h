@@ -1,0 +1,12 @@
+/* The seccomp filter under which every tracee runs, in recording and in replay alike. */
+#ifndef RECORDER_TRACEE_FILTER_H
+#define RECORDER_TRACEE_FILTER_H
+
+#include <stdint.h>
+
+/* Called in the tracee before it runs any program: from now on exactly the `syscall` instruction at
+ * allowed_ip reaches the kernel; every other stops at the tracer (SECCOMP_RET_TRACE), and calls of a
+ * foreign architecture kill the process. Needs CAP_SYS_ADMIN or PR_SET_NO_NEW_PRIVS. 0 or -errno. */
+int tracee_install_filter(uint64_t allowed_ip);
+
+#endif
