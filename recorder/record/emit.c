@@ -3,6 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
 
 #include "recorder/record/session.h"
 #include "recorder/tracee/memsum.h"
@@ -58,10 +61,33 @@ void emit_memory(struct session *s, struct task *t, uint64_t address, uint64_t l
         add_write(s, address, got);
 }
 
+/* Since Linux 6.5 process_vm_writev does not grow a stack; a copy by the kernel in the task's own name
+ * does (mm/gup.c, "GUP does not expand the stack"). */
+static bool grow_stack(struct session *s, struct task *t, uint64_t address)
+{
+    const struct map_entry *above = maps_above(&t->space->maps, address);
+    struct user_regs_struct saved = t->regs;
+    int64_t result;
+
+    while (above && !(above->flags & MAP_GROWSDOWN))
+        above = maps_above(&t->space->maps, above->end);
+    if (!above || address < 1 << 20 || above->start - address > 1ull << 30)
+        return false;
+    if (t->call.active)
+        t->call.stop_lost = true;
+    if (task_call(s, t, SYS_clock_gettime, (uint64_t[6]){CLOCK_MONOTONIC, address & ~15ull}, &result))
+        return false;
+    t->regs = saved;
+    t->regs_dirty = true;
+    return result == 0;
+}
+
 int emit_poke(struct session *s, struct task *t, uint64_t address, const void *data, uint64_t length)
 {
     int error = tracee_write(t->tid, address, data, length);
 
+    if (error == -EFAULT && grow_stack(s, t, address))
+        error = tracee_write(t->tid, address, data, length);
     if (error)
         return error;
     bytes_append(&s->building.data, data, length);

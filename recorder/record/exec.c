@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -194,8 +195,13 @@ static int describe_vma(struct session *s, struct task *t, const struct vma *v)
         if (!op.file && !s->ended)
             session_fail(s, RECORD_VERDICT_UNSUPPORTED, "cannot open the mapped file %s", v->path);
     }
-    if (stack)
+    if (stack) {
+        struct rlimit limit;
+
         op.flags |= MAP_GROWSDOWN;
+        if (prlimit(t->tid, RLIMIT_STACK, NULL, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+            op.new_length = limit.rlim_cur; /* replay keeps that much room */
+    }
     if (!(stack || v->path[0] == '/')) {
         op.offset = 0;
         op.file = 0;

@@ -280,13 +280,20 @@ void process_kill(struct session *s, struct task *t, int signal)
 
 /* ---- exit ---------------------------------------------------------------------------------- */
 
+/* The caller's position, before what its exit does to others. */
+static void stands_at_exit(struct session *s, struct task *t, struct call *c)
+{
+    emit_begin(s, t, EVENT_ENTRY);
+    emit_end(s, t);
+    c->active = false;
+}
+
 enum call_action model_exit(struct session *s, struct task *t, struct call *c)
 {
     struct stop stop;
     int got;
 
-    c->active = false;
-    t->needs_event = false;
+    stands_at_exit(s, t, c);
     if (t->process->live_tasks == 1)
         t->process->group_exiting = true;
     leave(s, t, (int)((c->args[0] & 0xff) << 8));
@@ -306,8 +313,7 @@ enum call_action model_exit_group(struct session *s, struct task *t, struct call
 {
     struct process *p = t->process;
 
-    c->active = false;
-    t->needs_event = false;
+    stands_at_exit(s, t, c);
     p->group_exiting = true;
     p->group_status = (int)((c->args[0] & 0xff) << 8);
     p->group_status_valid = true;

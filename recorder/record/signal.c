@@ -181,6 +181,10 @@ static int push_frame(struct session *s, struct task *t, const siginfo_t *info,
         t->regs = frame.regs;
         t->regs.orig_rax = (unsigned long long)-1;
         t->regs_dirty = true;
+        if (frame.xstate_length > 0) { /* the kernel gives handlers a fresh FPU */
+            error = tracee_set_xstate(t->tid, frame.xstate, frame.xstate_length);
+            emit_xstate(s, frame.xstate, frame.xstate_length);
+        }
         t->altstack = frame.altstack_after;
         t->mask |= action->mask & ~KILL_STOP;
         if (!(action->flags & SA_NODEFER))

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "recorder/record/fds.h"
 #include "recorder/record/process.h"
 #include "recorder/record/signal.h"
 #include "recorder/record/signalfd.h"
@@ -74,13 +75,16 @@ static int read_frame(void *context, uint64_t address, void *ret, size_t length)
 enum call_action model_rt_sigreturn(struct session *s, struct task *t, struct call *c)
 {
     static uint8_t xstate[TRACEE_XSTATE_MAX];
-    size_t length = sizeof(xstate);
+    size_t own = sizeof(xstate), length;
     struct user_regs_struct regs;
     struct signal_altstack altstack;
     signal_set mask;
-    int error = signal_frame_parse(read_frame, t, &t->regs, &regs, &mask, &altstack, xstate, &length);
+    int error = tracee_get_xstate(t->tid, xstate, &own);
 
     (void)c;
+    length = own;
+    if (!error)
+        error = signal_frame_parse(read_frame, t, &t->regs, &regs, &mask, &altstack, xstate, &length);
     if (error) {
         siginfo_t info = {.si_signo = SIGSEGV, .si_code = SI_KERNEL};
 
@@ -94,10 +98,12 @@ enum call_action model_rt_sigreturn(struct session *s, struct task *t, struct ca
     t->regs.orig_rax = (unsigned long long)-1;
     t->regs_dirty = true;
     s->building.event.kind = EVENT_SIGRETURN;
-    if (length > 0) {
-        tracee_set_xstate(t->tid, xstate, length);
-        emit_xstate(s, xstate, length);
+    if (length == 0) { /* no fpstate in the frame: the kernel starts afresh */
+        length = own;
+        signal_xstate_init(xstate, length);
     }
+    tracee_set_xstate(t->tid, xstate, length);
+    emit_xstate(s, xstate, length);
     return CALL_REGS;
 }
 
@@ -348,7 +354,7 @@ enum call_action model_pidfd_send_signal(struct session *s, struct task *t, stru
     if (c->args[2] && read_info(t, c->args[2], (int)c->args[1], &info) < 0)
         return call_answer(c, -EFAULT);
     if (!p)
-        return call_answer(c, -EBADF);
+        return call_answer(c, fds_kind(s, t, (int)c->args[0]) == FD_PIDFD ? -ESRCH : -EBADF);
     if (p->zombie)
         return call_answer(c, p->reaped ? -ESRCH : 0);
     if ((int)c->args[1] < 0 || (int)c->args[1] >= SIGNAL_LIMIT)

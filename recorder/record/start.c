@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -151,6 +152,7 @@ struct child_plan {
     int go;      /* read end: the tracer has seized us */
     int status;  /* write end, cloexec: errno of what failed */
     int mount_namespace, user_namespace, network_namespace;
+    char directory[PATH_MAX]; /* ours */
 };
 
 static void place_stdio(const struct record_options *o)
@@ -185,7 +187,8 @@ static void child_main(const struct child_plan *plan)
         setns(plan->network_namespace, CLONE_NEWNET);
     if (plan->mount_namespace >= 0 && setns(plan->mount_namespace, CLONE_NEWNS) < 0)
         child_fail(plan->status, errno);
-    if (o->directory && chdir(o->directory) < 0)
+    /* setns to a mount namespace moves to its root */
+    if (chdir(plan->directory) < 0 || (o->directory && chdir(o->directory) < 0))
         child_fail(plan->status, errno);
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1024 && limit.rlim_max >= 1024) {
         limit.rlim_cur = 1024;
@@ -305,6 +308,8 @@ static pid_t launch(struct session *s, int go, int status)
     int own = -1;
     pid_t pid;
 
+    if (!getcwd(plan.directory, sizeof(plan.directory)))
+        strcpy(plan.directory, "/");
     plan.user_namespace = geteuid() != 0 ? open_reaper_namespace(s, "user") : -1;
     plan.mount_namespace = open_reaper_namespace(s, "mnt");
     plan.network_namespace = s->want_network ? open_reaper_namespace(s, "net") : -1;

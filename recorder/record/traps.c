@@ -52,25 +52,26 @@ uint64_t traps_continue_ip(struct task *t, uint64_t ip)
     return where.place == IMAGE_INTERIOR && where.copy ? where.copy + l->bias : ip;
 }
 
-/* One single step. 0: done; 1: another stop came (left pending in *stop); negative: gone. */
+/* One single step. 0: done; 1: another stop came (left pending in *stop); negative: gone. The kernel's
+ * own SIGCHLD and SIGPIPE (modelled elsewhere) come instead of the instruction: it is stepped again. */
 static int single_step(struct session *s, struct task *t, struct stop *stop)
 {
     int got;
 
-    if (task_flush(t) < 0 || ptrace(PTRACE_SINGLESTEP, t->tid, 0, 0) < 0)
-        return -ESRCH;
-    t->at_seccomp = false;
-    s->result->statistics.stops++;
-    do
-        got = wait_next(t->tid, true, stop);
-    while (got == -EINTR);
-    if (got < 0)
-        return got;
+    do {
+        if (task_flush(t) < 0 || ptrace(PTRACE_SINGLESTEP, t->tid, 0, 0) < 0)
+            return -ESRCH;
+        t->at_seccomp = false;
+        s->result->statistics.stops++;
+        do
+            got = wait_next(t->tid, true, stop);
+        while (got == -EINTR);
+        if (got < 0)
+            return got;
+    } while (stop->kind == STOP_SIGNAL && (stop->signal == SIGCHLD || stop->signal == SIGPIPE));
     if (tracee_get_regs(t->tid, &t->regs) < 0)
         return -ESRCH;
-    if (stop->kind == STOP_SIGNAL && stop->signal == SIGTRAP)
-        return 0;
-    return stop->kind == STOP_SIGNAL && (stop->signal == SIGCHLD || stop->signal == SIGPIPE) ? 0 : 1;
+    return stop->kind == STOP_SIGNAL && stop->signal == SIGTRAP ? 0 : 1;
 }
 
 static bool at_system_call(struct task *t)

@@ -127,6 +127,8 @@ enum call_action model_wait4(struct session *s, struct task *t, struct call *c)
     bool any;
     int status;
 
+    if (c->args[2] & ~(uint64_t)(WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL))
+        return call_answer(c, -EINVAL);
     if (pid > 0)
         w = (struct wanted){P_PID, pid, w.options};
     else if (pid == 0)
@@ -182,7 +184,7 @@ enum call_action model_waitid(struct session *s, struct task *t, struct call *c)
     if (w.type == P_PIDFD) {
         p = process_of_pidfd(s, t, (int)w.id);
         if (!p)
-            return call_answer(c, -EBADF);
+            return call_answer(c, fds_kind(s, t, (int)c->args[1]) == FD_PIDFD ? -ECHILD : -EBADF);
         w.type = P_PID;
         w.id = p->pid;
     } else if (w.type != P_PID && w.type != P_PGID && w.type != P_ALL) {
