@@ -2,6 +2,7 @@
  * tasks into user code; exactly one runs at a time. */
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <time.h>
@@ -155,20 +156,42 @@ static bool all_wait(struct session *s)
         s->ended = true;
         return false;
     }
-    process_report_deadlock(s);
+    process_report(s, RECORD_VERDICT_DEADLOCK, "every task waits for ever:");
     return false;
 }
 
-static bool over_time(struct session *s)
+/* A task that runs is stopped wherever it is, so that its stack can be read. */
+static void halt(struct task *running)
 {
+    struct stop stop;
+    int got;
+
+    if (!running || ptrace(PTRACE_INTERRUPT, running->tid, 0, 0) < 0)
+        return;
+    do
+        got = wait_next(running->tid, true, &stop);
+    while (got == -EINTR);
+    if (got == 1 && stop.kind != STOP_DEAD)
+        tracee_get_regs(running->tid, &running->regs);
+}
+
+/* running: the task that is not stopped, or NULL. */
+static bool over_time(struct session *s, struct task *running)
+{
+    char headline[80];
+
     if (s->wall_deadline && wall_now() > s->wall_deadline + s->rewriting_ns) {
-        session_fail(s, RECORD_VERDICT_TIMEOUT, "still running after %.3f s",
-                     (double)s->options->timeout_ns / 1e9);
+        halt(running);
+        snprintf(headline, sizeof(headline), "still running after %.3f s:",
+                 (double)s->options->timeout_ns / 1e9);
+        process_report(s, RECORD_VERDICT_TIMEOUT, headline);
         return true;
     }
     if (s->deadline_virtual && clock_now(s->clock) > s->deadline_virtual) {
-        session_fail(s, RECORD_VERDICT_VIRTUAL_TIMEOUT, "still running after %.3f s of virtual time",
-                     (double)s->options->virtual_timeout_ns / 1e9);
+        halt(running);
+        snprintf(headline, sizeof(headline), "still running after %.3f s of virtual time:",
+                 (double)s->options->virtual_timeout_ns / 1e9);
+        process_report(s, RECORD_VERDICT_VIRTUAL_TIMEOUT, headline);
         return true;
     }
     if (s->options->interrupted && s->options->interrupted(s->options->interrupted_context)) {
@@ -192,7 +215,7 @@ static struct task *choose(struct session *s)
         uint32_t id;
         size_t n;
 
-        if (over_time(s) || s->live == 0)
+        if (over_time(s, NULL) || s->live == 0)
             return NULL;
         blocking_collect_kernel(s);
         timers_fire(s);
@@ -274,7 +297,7 @@ static void run(struct session *s, struct task *t)
         got = wait_next(t->tid, true, &stop);
         if (got != -EINTR)
             break;
-        if (over_time(s))
+        if (over_time(s, t))
             return;
     }
     if (got < 0) {

@@ -15,6 +15,7 @@
 #include "recorder/record/fds.h"
 #include "recorder/record/futexes.h"
 #include "recorder/record/signal.h"
+#include "recorder/record/stack.h"
 
 void process_release_vfork(struct process *p)
 {
@@ -254,10 +255,39 @@ static void collect_group(struct session *s, struct process *p)
     }
 }
 
+static bool dumps_core(int signal)
+{
+    const signal_set set = signal_bit(SIGQUIT) | signal_bit(SIGILL) | signal_bit(SIGTRAP) |
+                           signal_bit(SIGABRT) | signal_bit(SIGBUS) | signal_bit(SIGFPE) |
+                           signal_bit(SIGSEGV) | signal_bit(SIGXCPU) | signal_bit(SIGXFSZ) |
+                           signal_bit(SIGSYS);
+
+    return (set & signal_bit(signal)) != 0;
+}
+
+/* A crash of the program's own process, else the first one of any other, is what the run's message is
+ * about; so stacks are read once or twice a run. */
+static void report_crash(struct session *s, struct task *t, int signal)
+{
+    struct bytes text;
+
+    if (!dumps_core(signal) || s->ended || (s->result->message && t->process != s->first))
+        return;
+    bytes_init(&text);
+    stack_append_all(s, t, &text);
+    bytes_append(&text, "", 1);
+    free(s->result->message);
+    if (asprintf(&s->result->message, "killed by SIG%s in task %u (%s):%s", sigabbrev_np(signal), t->id,
+                 t->name, (const char *)text.data) < 0)
+        s->result->message = NULL;
+    bytes_done(&text);
+}
+
 void process_kill(struct session *s, struct task *t, int signal)
 {
     struct process *p = t->process;
 
+    report_crash(s, t, signal);
     if (t->needs_event && !t->call.active) {
         emit_position(s, t);
     }
@@ -326,30 +356,15 @@ enum call_action model_exit_group(struct session *s, struct task *t, struct call
 
 /* ---- reports ------------------------------------------------------------------------------- */
 
-void process_report_deadlock(struct session *s)
+void process_report(struct session *s, enum record_verdict verdict, const char *headline)
 {
     struct bytes text;
-    char line[256];
 
+    if (s->ended)
+        return;
     bytes_init(&text);
-    for (struct task *t = s->tasks; t; t = t->next) {
-        char call[160] = "";
-
-        if (t->state == TASK_EXITING)
-            continue;
-        if (t->call.active)
-            syscall_format(t->call.nr, t->call.args, NULL, call, sizeof(call));
-        int n = snprintf(line, sizeof(line), "\n  task %u (pid %d tid %d, %s): %s %s", t->id,
-                         t->process->pid, t->ns_tid, t->name,
-                         t->process->stopped ? "stopped by a signal"
-                         : t->vfork_child    ? "waits for its vfork child"
-                         : t->call.active    ? "waits in"
-                                             : "runs",
-                         call);
-        bytes_append(&text, line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
-        process_append_stack(s, t, &text);
-    }
+    stack_append_all(s, NULL, &text);
     bytes_append(&text, "", 1);
-    session_fail(s, RECORD_VERDICT_DEADLOCK, "every task waits for ever:%s", (const char *)text.data);
+    session_fail(s, verdict, "%s%s", headline, (const char *)text.data);
     bytes_done(&text);
 }

@@ -1,6 +1,6 @@
-/* Stacks by the unwind tables of the files a task maps (libdwfl). The files are the program's own, not
- * their rewritten images: calls are never relocated, so every return address is an original one, and the
- * innermost address is mapped back from its stub first. */
+/* Stacks by the unwind tables of the files a task maps (libdwfl). The files are the program's own,
+ * not their rewritten images: calls are never relocated, so every return address is an original
+ * one, and the innermost address is mapped back from its stub first. */
 #include "recorder/record/stack.h"
 
 #include <elf.h>
@@ -45,7 +45,8 @@ static uint64_t now(void)
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-__attribute__((format(printf, 2, 3))) static void append(struct bytes *text, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void append(struct bytes *text, const char *format,
+                                                         ...)
 {
     char line[512];
     va_list args;
@@ -208,8 +209,22 @@ static bool set_registers(Dwfl_Thread *thread, void *context)
     const struct user_regs_struct *r = &t->regs;
     bool exact;
     const Dwarf_Word registers[17] = {
-        r->rax, r->rdx, r->rcx, r->rbx, r->rsi, r->rdi, r->rbp, r->rsp,
-        r->r8,  r->r9,  r->r10, r->r11, r->r12, r->r13, r->r14, r->r15,
+        r->rax,
+        r->rdx,
+        r->rcx,
+        r->rbx,
+        r->rsi,
+        r->rdi,
+        r->rbp,
+        r->rsp,
+        r->r8,
+        r->r9,
+        r->r10,
+        r->r11,
+        r->r12,
+        r->r13,
+        r->r14,
+        r->r15,
         traps_original_ip(t, &exact),
     };
 
@@ -346,20 +361,27 @@ static const char *doing(const struct task *t)
     return t->call.active ? "waits in" : "runs";
 }
 
-void stack_append_all(struct session *s, struct bytes *text)
+static void append_task(struct stack_reader *reader, struct task *t, struct bytes *text)
+{
+    char call[160] = "";
+
+    if (t->state == TASK_EXITING || t->state == TASK_DEAD)
+        return;
+    if (t->call.active)
+        syscall_format(t->call.nr, t->call.args, NULL, call, sizeof(call));
+    append(text, "\n  task %u (pid %d tid %d, %s): %s%s%s", t->id, t->process->pid, t->ns_tid,
+           t->name, doing(t), call[0] ? " " : "", call);
+    stack_reader_append(reader, t, text);
+}
+
+void stack_append_all(struct session *s, struct task *first, struct bytes *text)
 {
     struct stack_reader *reader = stack_reader_new(s);
 
-    for (struct task *t = s->tasks; t; t = t->next) {
-        char call[160] = "";
-
-        if (t->state == TASK_EXITING || t->state == TASK_DEAD)
-            continue;
-        if (t->call.active)
-            syscall_format(t->call.nr, t->call.args, NULL, call, sizeof(call));
-        append(text, "\n  task %u (pid %d tid %d, %s): %s%s%s", t->id, t->process->pid, t->ns_tid, t->name,
-               doing(t), call[0] ? " " : "", call);
-        stack_reader_append(reader, t, text);
-    }
+    if (first)
+        append_task(reader, first, text);
+    for (struct task *t = s->tasks; t; t = t->next)
+        if (t != first)
+            append_task(reader, t, text);
     stack_reader_free(reader);
 }
