@@ -32,6 +32,15 @@ static void say_quoted(struct bytes *out, const char *text)
     say(out, "'%.*s%s'", SHOWN_MAX, text, length > SHOWN_MAX ? "..." : "");
 }
 
+/* The recorder's own words: what is not modelled, where every task stood. */
+static void say_message(const struct record_result *result, struct bytes *reason)
+{
+    if (!result->message || !*result->message)
+        return;
+    say(reason, ": ");
+    bytes_append(reason, result->message, strlen(result->message));
+}
+
 static bool status_matches(const struct suite_expect *expect, int status)
 {
     if (expect->signal)
@@ -92,6 +101,8 @@ static enum outcome judge_exit(const struct suite_test *test, const struct recor
 
     if (!status_matches(&test->expect, result->status)) {
         say_status(&test->expect, result->status, reason);
+        if (WIFSIGNALED(result->status))
+            say_message(result, reason);
         return OUTCOME_FAIL;
     }
     for (int i = 0; i < SUITE_STREAM_COUNT; i++) {
@@ -128,9 +139,6 @@ enum outcome judge_run(const struct suite_test *test, const struct record_result
         say(reason, "%s", record_verdict_name(result->verdict));
         break;
     }
-    if (result->message && *result->message) {
-        say(reason, ": ");
-        bytes_append(reason, result->message, strlen(result->message));
-    }
+    say_message(result, reason);
     return result->verdict == RECORD_VERDICT_UNSUPPORTED ? OUTCOME_ERROR : OUTCOME_FAIL;
 }

@@ -2,7 +2,6 @@
  * tasks into user code; exactly one runs at a time. */
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <time.h>
@@ -178,20 +177,14 @@ static void halt(struct task *running)
 /* running: the task that is not stopped, or NULL. */
 static bool over_time(struct session *s, struct task *running)
 {
-    char headline[80];
-
     if (s->wall_deadline && wall_now() > s->wall_deadline + s->rewriting_ns) {
         halt(running);
-        snprintf(headline, sizeof(headline), "still running after %.3f s:",
-                 (double)s->options->timeout_ns / 1e9);
-        process_report(s, RECORD_VERDICT_TIMEOUT, headline);
+        process_report(s, RECORD_VERDICT_TIMEOUT, "its tasks then:");
         return true;
     }
     if (s->deadline_virtual && clock_now(s->clock) > s->deadline_virtual) {
         halt(running);
-        snprintf(headline, sizeof(headline), "still running after %.3f s of virtual time:",
-                 (double)s->options->virtual_timeout_ns / 1e9);
-        process_report(s, RECORD_VERDICT_VIRTUAL_TIMEOUT, headline);
+        process_report(s, RECORD_VERDICT_VIRTUAL_TIMEOUT, "its tasks then:");
         return true;
     }
     if (s->options->interrupted && s->options->interrupted(s->options->interrupted_context)) {
