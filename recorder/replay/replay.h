@@ -1,5 +1,5 @@
-/* Replay a trace: apply what the events say, nothing else. Links no scheduler policy, no rewriter, no
- * system-call semantics; opens no recorded path; executes no recorded file. */
+/* Replay a trace: apply what the events say, nothing else. Links no scheduler policy, no rewriter,
+ * no system-call semantics; opens no recorded path; executes no recorded file. */
 #ifndef RECORDER_REPLAY_REPLAY_H
 #define RECORDER_REPLAY_REPLAY_H
 
@@ -10,8 +10,8 @@
 
 struct replay_options {
     const char *trace;
-    bool verify;    /* registers at each event, memory checksums */
-    int stdout_fd;  /* -1: discard */
+    bool verify;   /* registers at each event, memory checksums */
+    int stdout_fd; /* -1: discard */
     int stderr_fd;
     bool (*interrupted)(void *context);
     void *interrupted_context;
@@ -26,14 +26,15 @@ enum replay_verdict {
 
 struct replay_result {
     enum replay_verdict verdict;
-    int status;      /* the recorded one, as wait(2) */
-    char *message;   /* owned */
+    int status;    /* the recorded one, as wait(2) */
+    char *message; /* owned */
     uint64_t events, stops;
     uint64_t ticks;
 };
 void replay_result_done(struct replay_result *result);
 
 /* 0: *ret is filled. Negative: no replay was possible (damaged trace, missing permission...). */
-int replay_run(const struct replay_options *options, struct replay_result *ret, struct rr_error *error);
+int replay_run(const struct replay_options *options, struct replay_result *ret,
+               struct rr_error *error);
 
 #endif
