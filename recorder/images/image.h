@@ -114,7 +114,9 @@ size_t image_straight_line(const uint8_t *code, size_t available, uint8_t *offse
 
 struct image_statistics {
     uint64_t instructions, ranges, ranges_refused;
-    uint64_t loops, loops_windowed, loops_other; /* other: counted by another mechanism */
+    /* Branches back on a cycle; windowed: every cycle through them passes a ticking window; other:
+     * a system call or a function that ticks at its entry instead. */
+    uint64_t loops, loops_windowed, loops_other;
     uint64_t windows[IMAGE_POINT_COUNT];
     uint64_t indirect_jumps, indirect_jumps_windowed;
     uint64_t entries, indirect_calls, indirect_calls_windowed;

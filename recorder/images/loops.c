@@ -107,7 +107,7 @@ static bool copy_loop(struct plan *plan, const struct back_edge *e)
                                    .must = NO_INSN,
                                    .first = e->to,
                                    .last = NO_INSN,
-                                   .counted = true};
+                                   .point = NO_INSN};
     uint32_t first, last, window;
 
     if (!copyable(plan, e))
@@ -131,32 +131,20 @@ static bool covered(const struct plan *plan, const struct back_edge *e)
     return plan->ticked[plan->flow->block_of[e->from]] || plan->ticked[plan->flow->block_of[e->to]];
 }
 
-/* The end of the loop, else its head, else a window from the head over its branches. */
+/* The end of the loop, else its head. */
 static bool tick_edge(struct plan *plan, const struct back_edge *e)
 {
     const struct flow_graph *flow = plan->flow;
     const struct block *tail = &flow->blocks[flow->block_of[e->from]];
     const struct block *head = &flow->blocks[flow->block_of[e->to]];
-    struct plan_request request = {.low = head->first,
-                                   .must = NO_INSN,
-                                   .first = head->first,
-                                   .last = NO_INSN,
-                                   .counted = true,
-                                   .branches = true};
     bool branch = plan->code->insns[e->from].flow != FLOW_BRANCH_SHORT;
-    uint32_t first, last;
 
     if ((branch || e->from > tail->first) &&
         plan_tick_block(plan, tail->first, branch ? e->from : e->from - 1))
         return true;
-    if (plan_tick_block(plan, head->first, head->last))
-        return true;
-    request.high = head->first + 8 < plan->code->count ? head->first + 8 : head->last;
-    if (!plan_find(plan, &request, &first, &last))
-        return false;
-    plan_add(plan, first, last, IMAGE_POINT_TICK);
-    plan_add_tick(plan, first);
-    return true;
+    return plan_tick_block(plan, head->first, head->last) ||
+           (branch && plan_tick_path(plan, tail->first, e->from)) ||
+           plan_tick_path(plan, head->first, head->last);
 }
 
 static void tick_edges(struct loops *l, bool innermost)
@@ -170,47 +158,53 @@ static void tick_edges(struct loops *l, bool innermost)
     }
 }
 
-/* What is still a cycle gets a tick in any of its blocks, or is refused. */
-static void tick_remaining(struct loops *l)
+/* How deep in loops each block lies, by address. */
+static void find_depth(struct loops *l)
 {
-    struct plan *plan = l->plan;
-    bool progress = true;
+    const struct flow_graph *flow = l->plan->flow;
+    uint32_t *end = memory_zeroed(flow->block_count, sizeof(uint32_t));
+    int *change = memory_zeroed(flow->block_count + 1ul, sizeof(int));
+    int depth = 0;
 
-    while (progress) {
-        progress = false;
-        find_back_edges(l, plan->ticked);
-        for (size_t i = 0; i < l->count && !progress; i++) {
-            uint32_t component = l->component[plan->flow->block_of[l->edges[i].from]];
-
-            for (uint32_t b = plan->flow->block_of[l->edges[i].to];
-                 b <= plan->flow->block_of[l->edges[i].from] && !progress; b++)
-                progress =
-                    l->component[b] == component &&
-                    plan_tick_block(plan, plan->flow->blocks[b].first, plan->flow->blocks[b].last);
-        }
+    for (size_t i = 0; i < l->count; i++)
+        end[flow->block_of[l->edges[i].to]] = flow->block_of[l->edges[i].from] + 1;
+    for (uint32_t b = 0; b < flow->block_count; b++) {
+        if (end[b] == 0)
+            continue;
+        change[b]++;
+        change[end[b]]--;
     }
-    for (size_t i = 0; i < l->count; i++) {
-        uint32_t k = l->edges[i].from;
-        bool reached = plan->code->insns[k].marks & MARK_REACHED;
-
-        plan_refuse(plan, k, SITE_LOOP, reached ? REASON_SHORT : REASON_UNREACHED);
+    for (uint32_t b = 0; b < flow->block_count; b++) {
+        depth += change[b];
+        l->plan->depth[b] = (uint8_t)(depth > 4 ? 4 : depth);
     }
+    free(end);
+    free(change);
+}
+
+static void loops_init(struct loops *l, struct plan *plan)
+{
+    memset(l, 0, sizeof(*l));
+    l->plan = plan;
+    l->component = memory_zeroed(plan->flow->block_count, sizeof(uint32_t));
+    build_graph(l);
+}
+
+static void loops_done(struct loops *l)
+{
+    free(l->edges);
+    free(l->component);
+    graph_done(&l->graph);
 }
 
 void plan_loops(struct plan *plan)
 {
-    struct loops l = {.plan = plan,
-                      .component = memory_zeroed(plan->flow->block_count, sizeof(uint32_t))};
-    struct image_statistics *s = &plan->statistics;
-    struct back_edge *all;
-    size_t all_count;
+    struct loops l;
 
-    build_graph(&l);
+    loops_init(&l, plan);
     find_back_edges(&l, NULL);
-    s->loops = all_count = l.count;
-    all = l.edges;
-    l.edges = NULL;
-    l.capacity = 0;
+    plan->statistics.loops = l.count;
+    find_depth(&l);
     find_back_edges(&l, plan->ticked);
     for (size_t i = l.count; i-- > 0;)
         if (!covered(plan, &l.edges[i]))
@@ -219,12 +213,69 @@ void plan_loops(struct plan *plan)
     tick_edges(&l, true);
     find_back_edges(&l, plan->ticked);
     tick_edges(&l, false);
-    tick_remaining(&l);
-    for (size_t i = 0; i < all_count; i++)
-        s->loops_windowed += covered(plan, &all[i]);
+    loops_done(&l);
+}
+
+/* A tick in any block of each remaining cycle; true if one was made. */
+static bool tick_components(struct loops *l)
+{
+    struct plan *plan = l->plan;
+    const struct flow_graph *flow = plan->flow;
+    bool *done = memory_zeroed(flow->block_count + 1ul, sizeof(bool)); /* per component */
+    bool progress = false;
+
+    for (size_t i = 0; i < l->count; i++) {
+        uint32_t component = l->component[flow->block_of[l->edges[i].from]];
+
+        for (uint32_t b = flow->block_of[l->edges[i].to];
+             b <= flow->block_of[l->edges[i].from] && !done[component]; b++)
+            if (l->component[b] == component && !plan->ticked[b])
+                done[component] = plan_tick_path(plan, flow->blocks[b].first, flow->blocks[b].last);
+        progress = progress || done[component];
+    }
+    free(done);
+    return progress;
+}
+
+/* Blocks whose execution is counted by something else than a tick of their own: system calls stop
+ * anyway, and functions that tick at their entry tick for their callers' loops. */
+static bool counts_otherwise(const struct plan *plan, uint32_t block)
+{
+    const struct block *b = &plan->flow->blocks[block];
+
+    for (uint32_t k = b->first; k <= b->last; k++) {
+        const struct insn *i = &plan->code->insns[k];
+
+        if (i->special == DECODE_SYSCALL)
+            return true;
+        if (i->flow == FLOW_CALL && i->target != NO_INSN && (plan->points[i->target] & POINT_TICK))
+            return true;
+    }
+    return false;
+}
+
+/* What is a cycle still gets a tick in any of its blocks, or is refused. */
+void plan_last_loops(struct plan *plan)
+{
+    struct image_statistics *s = &plan->statistics;
+    bool *removed = memory_zeroed(plan->flow->block_count, sizeof(bool));
+    struct loops l;
+
+    loops_init(&l, plan);
+    do
+        find_back_edges(&l, plan->ticked);
+    while (l.count > 0 && tick_components(&l));
+    s->loops_windowed = s->loops - l.count;
+    for (uint32_t b = 0; b < plan->flow->block_count; b++)
+        removed[b] = plan->ticked[b] || counts_otherwise(plan, b);
+    find_back_edges(&l, removed);
     s->loops_other = s->loops - s->loops_windowed - l.count;
-    free(all);
-    free(l.edges);
-    free(l.component);
-    graph_done(&l.graph);
+    for (size_t i = 0; i < l.count; i++) {
+        uint32_t k = l.edges[i].from;
+        bool reached = plan->code->insns[k].marks & MARK_REACHED;
+
+        plan_refuse(plan, k, SITE_LOOP, reached ? REASON_SHORT : REASON_UNREACHED);
+    }
+    free(removed);
+    loops_done(&l);
 }

@@ -5,6 +5,22 @@
 
 #include "recorder/images/memory.h"
 
+static void build_predecessors(struct plan *plan)
+{
+    const struct flow_graph *flow = plan->flow;
+    struct graph_edge *edges = memory_zeroed(2ul * flow->block_count, sizeof(*edges));
+    size_t count = 0;
+
+    for (uint32_t b = 0; b < flow->block_count; b++) {
+        if (flow->blocks[b].next != NO_BLOCK)
+            edges[count++] = (struct graph_edge){flow->blocks[b].next, b};
+        if (flow->blocks[b].jump != NO_BLOCK)
+            edges[count++] = (struct graph_edge){flow->blocks[b].jump, b};
+    }
+    graph_build(flow->block_count, edges, count, &plan->predecessors);
+    free(edges);
+}
+
 void plan_build(struct flow_graph *flow, struct plan *ret)
 {
     memset(ret, 0, sizeof(*ret));
@@ -14,6 +30,8 @@ void plan_build(struct flow_graph *flow, struct plan *ret)
     memset(ret->owner, 0xff, flow->code->count * sizeof(uint32_t));
     ret->points = memory_zeroed(flow->code->count, 1);
     ret->ticked = memory_zeroed(flow->block_count, sizeof(bool));
+    ret->depth = memory_zeroed(flow->block_count, 1);
+    build_predecessors(ret);
     ret->statistics.instructions = flow->code->count;
     ret->statistics.ranges = flow->code->range_count;
     ret->statistics.ranges_refused = flow->code->refused_count;
@@ -21,7 +39,8 @@ void plan_build(struct flow_graph *flow, struct plan *ret)
     plan_indirect_jumps(ret);
     plan_indirect_calls(ret);
     plan_loops(ret);
-    plan_entries(ret);
+    plan_recursion(ret);
+    plan_last_loops(ret);
     plan_atomics(ret);
 }
 
@@ -31,6 +50,8 @@ void plan_done(struct plan *plan)
     free(plan->owner);
     free(plan->points);
     free(plan->ticked);
+    free(plan->depth);
+    graph_done(&plan->predecessors);
     free(plan->refusals);
     memset(plan, 0, sizeof(*plan));
 }

@@ -7,14 +7,16 @@
 #include "recorder/images/image.h"
 
 #define NO_WINDOW UINT32_MAX
-#define WINDOW_JUMP 5     /* bytes of the jump that a window becomes */
-#define LOOP_INSNS_MAX 96 /* of a loop copied whole */
+#define WINDOW_JUMP 5      /* bytes of the jump that a window becomes */
+#define WINDOW_INSNS_MAX 9 /* longer windows gain nothing: they only copy more code */
+#define LOOP_INSNS_MAX 96  /* of a loop copied whole */
 
 /* Points before an instruction (struct plan.points). Emulated instructions need no bit: a stub
  * emulates them wherever it meets them. */
 enum {
     POINT_TICK = 1,
     POINT_ATOMIC = 2,
+    CALL_COVERED = 4, /* no point: a tick comes before every execution of this indirect call */
 };
 
 struct window {
@@ -62,9 +64,11 @@ struct plan {
     struct window *windows;
     size_t window_count;
     size_t window_capacity;
-    uint32_t *owner; /* per instruction: the window it is overwritten by, or NO_WINDOW */
-    uint8_t *points; /* per instruction */
-    bool *ticked;    /* per block: passing through it ticks */
+    uint32_t *owner;           /* per instruction: the window it is overwritten by, or NO_WINDOW */
+    uint8_t *points;           /* per instruction */
+    bool *ticked;              /* per block: passing through it ticks */
+    uint8_t *depth;            /* per block: how many loops it is in */
+    struct graph predecessors; /* of blocks */
     struct refusal *refusals;
     size_t refusal_count;
     size_t refusal_capacity;
@@ -83,7 +87,7 @@ struct plan_request {
     uint32_t must;  /* an instruction it must contain, or NO_INSN */
     uint32_t first; /* where it must start, or NO_INSN */
     uint32_t last;  /* where it must end, or NO_INSN */
-    bool counted;   /* a counter goes before `must` or the first instruction: prefer dead flags */
+    uint32_t point; /* where a counter goes: prefer dead flags there; NO_INSN: the first one */
     bool branches;  /* conditional branches may stand before its last instruction */
 };
 /* The best window that fits the request; false if there is none. */
@@ -93,16 +97,26 @@ uint32_t plan_add(struct plan *plan, uint32_t first, uint32_t last, enum image_p
 void plan_add_tick(struct plan *plan, uint32_t insn);
 void plan_refuse(struct plan *plan, uint32_t insn, enum refusal_site site,
                  enum refusal_reason reason);
-/* Get a tick into the block: a window in [low, high] of it, the one ending at high first.
- * False if nothing fits. */
+/* A window from plan_find() that ticks at its start. */
+void plan_add_tick_window(struct plan *plan, uint32_t first, uint32_t last);
+/* Get a tick into [low, high] of one block: a window there, the one ending at high first. False
+ * if nothing fits. */
 bool plan_tick_block(struct plan *plan, uint32_t low, uint32_t high);
+/* The same, and windows that reach over conditional branches before the block or behind it, as
+ * long as there is no other way in. low must be the block's first instruction. */
+bool plan_tick_path(struct plan *plan, uint32_t low, uint32_t high);
+/* The same, and in all blocks that lead into this one, if only known ones do. */
+bool plan_tick_before(struct plan *plan, uint32_t low, uint32_t high, int depth);
+/* Does the straight line up to (not including) an instruction tick? */
+bool plan_ticked_before(const struct plan *plan, uint32_t insn);
 
-/* The kinds (kinds.c, loops.c), in the order in which they are planned. */
-void plan_specials(struct plan *plan);
-void plan_indirect_jumps(struct plan *plan);
-void plan_indirect_calls(struct plan *plan);
-void plan_loops(struct plan *plan);
-void plan_entries(struct plan *plan);
-void plan_atomics(struct plan *plan);
+/* The kinds, in the order in which they are planned. */
+void plan_specials(struct plan *plan);       /* kinds.c */
+void plan_indirect_jumps(struct plan *plan); /* kinds.c */
+void plan_indirect_calls(struct plan *plan); /* kinds.c */
+void plan_loops(struct plan *plan);          /* loops.c */
+void plan_recursion(struct plan *plan);      /* recursion.c */
+void plan_last_loops(struct plan *plan);     /* loops.c */
+void plan_atomics(struct plan *plan);        /* kinds.c */
 
 #endif

@@ -6,8 +6,6 @@
 
 #include "recorder/images/memory.h"
 
-/* Longer windows gain nothing: they only copy more code. */
-#define WINDOW_INSNS_MAX 9
 #define WINDOW_BYTES_MAX 60
 
 /* Weights of what a window should avoid, in instructions copied for nothing. */
@@ -69,13 +67,13 @@ static void consider(struct search *s, uint32_t first, uint32_t last)
 {
     const struct plan_request *r = s->request;
     const struct insn *insns = s->plan->code->insns;
-    uint32_t counted = r->must != NO_INSN ? r->must : first;
+    uint32_t point = r->point != NO_INSN ? r->point : first;
     int cost = (int)(last - first);
 
     if ((r->must != NO_INSN && (r->must < first || r->must > last)) ||
         (r->first != NO_INSN && r->first != first))
         return;
-    if (r->counted && insns[counted].flags_live)
+    if (insns[point].flags_live)
         cost += COST_LIVE_FLAGS;
     if (low_boundary(s->plan, first))
         cost += COST_LOW_BOUNDARY;
@@ -173,23 +171,101 @@ static bool share_window(struct plan *plan, uint32_t low, uint32_t high)
     return false;
 }
 
+void plan_add_tick_window(struct plan *plan, uint32_t first, uint32_t last)
+{
+    plan_add(plan, first, last, IMAGE_POINT_TICK);
+    plan_add_tick(plan, first);
+    /* Blocks that start inside are entered through the window alone. */
+    for (uint32_t k = first; k <= last; k++)
+        plan->ticked[plan->flow->block_of[k]] = true;
+}
+
+static const struct plan_request any_window = {
+    .must = NO_INSN, .first = NO_INSN, .last = NO_INSN, .point = NO_INSN};
+
 bool plan_tick_block(struct plan *plan, uint32_t low, uint32_t high)
 {
-    struct plan_request request = {.low = low,
-                                   .high = high,
-                                   .must = NO_INSN,
-                                   .first = NO_INSN,
-                                   .last = NO_INSN,
-                                   .counted = true};
+    struct plan_request request = any_window;
     uint32_t first, last;
 
     if (low > high || high == NO_INSN)
         return false;
     if (share_window(plan, low, high))
         return true;
+    request.low = low;
+    request.high = high;
     if (!plan_find(plan, &request, &first, &last))
         return false;
-    plan_add(plan, first, last, IMAGE_POINT_TICK);
-    plan_add_tick(plan, first);
+    plan_add_tick_window(plan, first, last);
     return true;
+}
+
+/* Backwards over branches that fall into the block, or forwards over its own. */
+static bool tick_superblock(struct plan *plan, uint32_t low, uint32_t high)
+{
+    struct plan_request request = any_window;
+    uint32_t first, last;
+
+    request.branches = true;
+    request.low = high > WINDOW_INSNS_MAX ? high - WINDOW_INSNS_MAX : 0;
+    request.high = request.last = high;
+    if (plan_find(plan, &request, &first, &last)) {
+        plan_add_tick_window(plan, first, last);
+        return true;
+    }
+    if (high != plan->flow->blocks[plan->flow->block_of[low]].last)
+        return false; /* what must come after the tick stands right behind `high` */
+    request.low = low;
+    request.last = NO_INSN;
+    request.must = high;
+    request.high = high + WINDOW_INSNS_MAX;
+    if (request.high >= plan->code->count || !plan_find(plan, &request, &first, &last))
+        return false;
+    plan_add_tick_window(plan, first, last);
+    return true;
+}
+
+bool plan_tick_path(struct plan *plan, uint32_t low, uint32_t high)
+{
+    if (plan_tick_block(plan, low, high))
+        return true;
+    return high != NO_INSN && low <= high && tick_superblock(plan, low, high);
+}
+
+bool plan_tick_before(struct plan *plan, uint32_t low, uint32_t high, int depth)
+{
+    const struct flow_graph *flow = plan->flow;
+    const struct graph *g = &plan->predecessors;
+    uint32_t block = flow->block_of[low];
+    const struct insn *first = &plan->code->insns[low];
+
+    if (high >= low && high != NO_INSN && plan_tick_path(plan, low, high))
+        return true;
+    if (depth == 0 || (first->marks & (MARK_ROOT | MARK_FUNCTION | MARK_CALLED)) ||
+        g->first[block] == g->first[block + 1])
+        return false;
+    for (uint32_t i = g->first[block]; i < g->first[block + 1]; i++) {
+        const struct block *p = &flow->blocks[g->edges[i]];
+        bool short_branch = plan->code->insns[p->last].flow == FLOW_BRANCH_SHORT ||
+                            plan->code->insns[p->last].flow == FLOW_CALL ||
+                            plan->code->insns[p->last].flow == FLOW_CALL_INDIRECT ||
+                            plan->code->insns[p->last].flow == FLOW_KERNEL;
+
+        if (plan->ticked[g->edges[i]])
+            continue;
+        if (g->edges[i] == block ||
+            !plan_tick_before(plan, p->first, short_branch ? p->last - 1 : p->last, depth - 1))
+            return false;
+    }
+    return true;
+}
+
+bool plan_ticked_before(const struct plan *plan, uint32_t insn)
+{
+    uint32_t k = plan->flow->blocks[plan->flow->block_of[insn]].first;
+
+    for (; k < insn; k++)
+        if (plan->points[k] & POINT_TICK)
+            return true;
+    return false;
 }
