@@ -79,17 +79,27 @@ static void put_insn(struct code *code, size_t *capacity, uint64_t address, cons
     memset(i, 0, sizeof(*i));
     i->offset = (uint32_t)(address - code->base);
     i->length = d->length;
-    i->flow = d->flow;
-    i->special = d->special;
+    i->flow = d->flow & 15;
+    i->special = d->special & 15;
     i->flags_read = d->flags_read;
     i->flags_written = d->flags_written;
     i->rip_offset = d->rip_offset;
-    i->marks = d->immovable ? MARK_FIXED : 0;
+    i->marks = (uint16_t)((d->immovable ? MARK_FIXED : 0) | (d->lea ? MARK_LEA : 0));
     if (d->flow == FLOW_BRANCH || d->flow == FLOW_BRANCH_SHORT || d->flow == FLOW_JUMP ||
         d->flow == FLOW_CALL)
         target = relative_target(code, address + d->length, d->relative);
     /* An offset for now: targets.c turns it into an index once all code is known. */
     i->target = target == UINT64_MAX ? NO_INSN : (uint32_t)target;
+}
+
+/* In a position-dependent program an immediate may be an address of code. */
+static void note_immediate(struct code *code, const uint8_t *bytes, const struct decoded *d)
+{
+    uint64_t value = 0;
+
+    memcpy(&value, bytes + d->imm_offset, d->imm_size);
+    if (value - code->base < code->size)
+        set_bit(code->targets, value - code->base);
 }
 
 /* Decode [start, end) into the table; on a byte that does not decode, or a range start inside an
@@ -112,6 +122,8 @@ static bool decode_range(struct code *code, size_t *capacity, const struct code_
         if (!decode(bytes, end - at, &d))
             goto refused;
         put_insn(code, capacity, at, &d);
+        if (d.imm_offset && code->elf->header.e_type == ET_EXEC)
+            note_immediate(code, bytes, &d);
         at += d.length;
         bytes += d.length;
     }

@@ -16,24 +16,27 @@ enum {
     MARK_FUNCTION = 1, /* first of an FDE or a function symbol */
     MARK_CALLED = 2,   /* target of a direct call */
     MARK_LINKAGE = 4,  /* an indirect jump or call through a linkage (GOT) slot */
-    MARK_ROOT = 8,     /* something other than a direct branch may lead here */
-    MARK_FIXED = 16,   /* cannot be copied elsewhere */
-    MARK_SYNC = 32,    /* entry of a lock, condition, semaphore, once or join function */
-    MARK_REACHED = 64,
-    MARK_TABLE = 128, /* target of a jump table */
+    MARK_ROOT = 8,     /* something other than a direct branch leads here for certain */
+    MARK_WEAK = 16,    /* something that looks like an address of code points here */
+    MARK_TABLE = 32,   /* target of a jump table */
+    MARK_FIXED = 64,   /* cannot be copied elsewhere */
+    MARK_SYNC = 128,   /* entry of a lock, condition, semaphore, once or join function */
+    MARK_REACHED = 256,
+    MARK_DATA = 512, /* other code reads these bytes: a table or constant that happens to decode */
+    MARK_LEA = 1024, /* lea: its RIP-relative operand may be an address of code */
 };
 
 struct insn {
     uint32_t offset; /* from code.base */
     uint32_t target; /* index of the instruction a branch, jump or call leads to, or NO_INSN */
     uint8_t length;
-    uint8_t flow;    /* enum flow */
-    uint8_t special; /* enum special */
+    uint8_t flow : 4;    /* enum flow */
+    uint8_t special : 4; /* enum special */
     uint8_t flags_read;
     uint8_t flags_written;
     uint8_t flags_live; /* before the instruction; flow.c fills it in */
     uint8_t rip_offset;
-    uint8_t marks;
+    uint16_t marks;
 };
 
 struct code_range {
@@ -53,7 +56,6 @@ struct code {
     struct code_range *refused; /* ranges left alone, with a byte that does not decode */
     size_t refused_count;
     size_t range_count;
-    size_t immediate_table_entries;
 };
 
 /* elf must outlive code. 0, or -EOPNOTSUPP when there is no code that can be decoded. */
@@ -86,9 +88,5 @@ static inline const uint8_t *code_bytes(const struct code *code, uint32_t index)
 {
     return elf_file_at(code->elf, code_address(code, index), code->insns[index].length);
 }
-
-/* Visits the targets of the PIC jump table at an address: 32-bit distances from the table. */
-typedef void table_visitor(uint32_t index, void *context);
-size_t code_table(const struct code *code, uint64_t table, table_visitor *visit, void *context);
 
 #endif

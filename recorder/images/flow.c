@@ -96,7 +96,7 @@ static void reach_block(struct flow_graph *f, uint32_t block, uint32_t *stack, u
     if (block == NO_BLOCK)
         return;
     first = &f->code->insns[f->blocks[block].first];
-    if (first->marks & MARK_REACHED)
+    if (first->marks & (MARK_REACHED | MARK_DATA))
         return;
     first->marks |= MARK_REACHED;
     stack[(*depth)++] = block;

@@ -90,7 +90,7 @@ static bool copyable(const struct plan *plan, const struct back_edge *e)
 
         if ((i->flow != FLOW_NEXT && i->flow != FLOW_BRANCH && i->flow != FLOW_JUMP) ||
             i->special != DECODE_PLAIN || plan->owner[k] != NO_WINDOW ||
-            (i->marks & (MARK_FIXED | MARK_SYNC)) || !(i->marks & MARK_REACHED) ||
+            (i->marks & (MARK_FIXED | MARK_SYNC | MARK_DATA)) || !(i->marks & MARK_REACHED) ||
             (k > e->to && !code_adjoins(code, k - 1)))
             return false;
         if (i->flow != FLOW_NEXT && i->target != NO_INSN && i->target > e->to && i->target <= k)

@@ -14,14 +14,23 @@ struct slot {
     uint64_t target; /* 0: elsewhere */
 };
 
+/* A word of data that holds an address of code. */
+struct pointer {
+    uint64_t place;
+    uint64_t target;
+};
+
 struct finder {
     struct code *code;
     struct slot *slots;
     size_t slot_count;
     size_t slot_capacity;
+    struct pointer *pointers;
+    size_t pointer_count;
+    size_t pointer_capacity;
 };
 
-static void add_target(struct code *code, uint64_t address, uint8_t marks)
+static void add_target(struct code *code, uint64_t address, uint16_t marks)
 {
     uint64_t at = address - code->base;
     uint32_t index;
@@ -81,13 +90,20 @@ static void on_symbol(const struct elf_symbol *symbol, void *context)
 {
     struct finder *f = context;
     bool function = symbol->type == STT_FUNC || symbol->type == STT_GNU_IFUNC;
-    uint8_t marks = MARK_ROOT;
+    uint16_t marks = function ? MARK_ROOT | MARK_FUNCTION : MARK_WEAK;
 
-    if (function)
-        marks |= MARK_FUNCTION;
     if (function && is_synchronisation(symbol->name))
         marks |= MARK_SYNC;
     add_target(f->code, symbol->address, marks);
+}
+
+static void add_pointer(struct finder *f, uint64_t place, uint64_t target)
+{
+    if (target - f->code->base >= f->code->size)
+        return;
+    f->pointers =
+        memory_grow(f->pointers, f->pointer_count, &f->pointer_capacity, sizeof(*f->pointers));
+    f->pointers[f->pointer_count++] = (struct pointer){place, target};
 }
 
 static void on_relocation(const struct elf_relocation *r, void *context)
@@ -95,7 +111,7 @@ static void on_relocation(const struct elf_relocation *r, void *context)
     struct finder *f = context;
 
     if (r->defined)
-        add_target(f->code, r->target, MARK_ROOT);
+        add_pointer(f, r->place, r->target);
     if (r->type != R_X86_64_JUMP_SLOT && r->type != R_X86_64_GLOB_DAT &&
         r->type != R_X86_64_IRELATIVE)
         return;
@@ -149,63 +165,121 @@ static void resolve_target(struct code *code, uint32_t index)
     i->target = code_index_containing(code, address);
 }
 
-size_t code_table(const struct code *code, uint64_t table, table_visitor *visit, void *context)
+/* Functions for what follows: from one function start to the next. */
+struct extent {
+    uint32_t first;
+    uint32_t last;
+};
+
+static struct extent next_function(const struct code *code, uint32_t first)
+{
+    struct extent e = {first, first};
+
+    while (e.last + 1 < code->count && !(code->insns[e.last + 1].marks & MARK_FUNCTION))
+        e.last++;
+    return e;
+}
+
+/* The entries of a jump table: 32-bit distances from `base` to instructions of the function.
+ * Returns how many there are; marks them if asked to. */
+static size_t table_entries(struct code *code, const struct extent *e, uint64_t table,
+                            uint64_t base, bool mark)
 {
     uint64_t backed = elf_file_backed(code->elf, table);
     const uint8_t *bytes = elf_file_at(code->elf, table, backed);
     size_t count = 0;
 
-    for (uint64_t at = 0; bytes && at + 4 <= backed; at += 4) {
+    for (uint64_t at = 0; bytes && at + 4 <= backed; at += 4, count++) {
         int32_t distance;
         uint32_t index;
 
         memcpy(&distance, bytes + at, 4);
-        index = code_index(code, table + (uint64_t)(int64_t)distance);
-        if (index == NO_INSN)
+        index = code_index(code, base + (uint64_t)(int64_t)distance);
+        if (index == NO_INSN || (e && (index < e->first || index > e->last)))
             break;
-        visit(index, context);
-        count++;
+        if (mark)
+            add_target(code, code_address(code, index), MARK_ROOT | MARK_TABLE);
     }
     return count;
 }
 
-static void on_table_entry(uint32_t index, void *context)
+/* Fewer entries in a row may be chance. */
+#define TABLE_LEAST 4
+#define POINTERS_LEAST 3
+
+/* Bytes of the text that some instruction reads, or that are a jump table. */
+static void mark_data(struct code *code, uint64_t start, uint64_t end)
 {
-    struct code *code = context;
+    for (uint64_t at = start; at < end; at++) {
+        uint32_t index = code_index_containing(code, at);
 
-    add_target(code, code_address(code, index), MARK_ROOT | MARK_TABLE);
-}
-
-/* A RIP-relative operand: an address of code taken by lea, constants kept in the text, or the
- * base of a jump table. */
-static void follow_operand(struct code *code, uint32_t index)
-{
-    uint64_t address = rip_operand(code, index);
-
-    if (address - code->base < code->size && elf_file_executable(code->elf, address)) {
-        add_target(code, address, MARK_ROOT);
-        if (code_index(code, address) != NO_INSN)
-            return;
+        if (index != NO_INSN)
+            code->insns[index].marks |= MARK_DATA;
     }
-    code->immediate_table_entries += code_table(code, address, on_table_entry, code);
 }
 
-/* Position-dependent code: an immediate may be an address. */
-static void follow_immediate(struct code *code, const uint8_t *bytes, const struct decoded *d)
+/* A RIP-relative operand: an address of code taken by lea, a constant kept in the text, or a jump
+ * table with distances from itself. */
+static void follow_operand(struct code *code, const struct extent *e, uint32_t index)
 {
-    uint64_t value = 0;
+    bool lea = code->insns[index].marks & MARK_LEA;
+    uint64_t address = rip_operand(code, index);
+    size_t entries;
 
-    memcpy(&value, bytes + d->imm_offset, d->imm_size);
-    if (elf_file_executable(code->elf, value))
-        add_target(code, value, MARK_ROOT);
+    if (code_index_containing(code, address) == NO_INSN) {
+        if (lea)
+            table_entries(code, NULL, address, address, true);
+        return;
+    }
+    add_target(code, address, lea ? MARK_WEAK : 0);
+    if (!lea) {
+        mark_data(code, address, address + 1);
+        return;
+    }
+    entries = table_entries(code, e, address, address, false);
+    if (entries >= TABLE_LEAST) {
+        table_entries(code, e, address, address, true);
+        mark_data(code, address, address + 4 * entries);
+    }
 }
 
-static void scan_instructions(struct finder *f)
+#define BIASED_BASES 64
+#define BIASED_TABLES 64
+
+/* Tables with distances from a label of the function (glibc's printf): pair every label whose
+ * address the function takes with every table it reads. */
+static void follow_biased_tables(struct code *code, const struct extent *e)
+{
+    uint64_t bases[BIASED_BASES], tables[BIASED_TABLES];
+    size_t base_count = 0, table_count = 0;
+
+    for (uint32_t k = e->first; k <= e->last; k++) {
+        uint64_t address;
+        uint32_t index;
+
+        if (!(code->insns[k].marks & MARK_LEA) || !code->insns[k].rip_offset)
+            continue;
+        address = rip_operand(code, k);
+        index = code_index(code, address);
+        if (index != NO_INSN && index >= e->first && index <= e->last) {
+            if (base_count < BIASED_BASES)
+                bases[base_count++] = address;
+        } else if (table_count < BIASED_TABLES && !elf_file_executable(code->elf, address)) {
+            tables[table_count++] = address;
+        }
+    }
+    for (size_t b = 0; b < base_count; b++)
+        for (size_t t = 0; t < table_count; t++)
+            if (table_entries(code, e, tables[t], bases[b], false) >= TABLE_LEAST)
+                table_entries(code, e, tables[t], bases[b], true);
+}
+
+static void scan_function(struct finder *f, const struct extent *e)
 {
     struct code *code = f->code;
-    bool fixed_place = code->elf->header.e_type == ET_EXEC;
+    bool jumps = false;
 
-    for (uint32_t k = 0; k < code->count; k++) {
+    for (uint32_t k = e->first; k <= e->last; k++) {
         struct insn *i = &code->insns[k];
         bool indirect = i->flow == FLOW_JUMP_INDIRECT || i->flow == FLOW_CALL_INDIRECT;
 
@@ -214,20 +288,41 @@ static void scan_instructions(struct finder *f)
         else
             resolve_target(code, k);
         if (i->rip_offset && !indirect)
-            follow_operand(code, k);
-        if (fixed_place && i->length >= 5 && i->flow == FLOW_NEXT) {
-            const uint8_t *bytes = code_bytes(code, k);
-            struct decoded d;
+            follow_operand(code, e, k);
+        jumps = jumps || (i->flow == FLOW_JUMP_INDIRECT && !(i->marks & MARK_LINKAGE));
+    }
+    if (!jumps)
+        return;
+    follow_biased_tables(code, e);
+    /* Only where an indirect jump may lead there is what looks like a label's address taken for
+     * one. */
+    for (uint32_t k = e->first; k <= e->last; k++)
+        if (code->insns[k].marks & MARK_WEAK)
+            code->insns[k].marks |= MARK_ROOT;
+}
 
-            if (decode(bytes, i->length, &d) && d.imm_offset)
-                follow_immediate(code, bytes, &d);
-        }
+static void scan_instructions(struct finder *f)
+{
+    for (uint32_t k = 0; k < f->code->count;) {
+        struct extent e = next_function(f->code, k);
+
+        scan_function(f, &e);
+        k = e.last + 1;
     }
 }
 
-static void scan_data(struct code *code)
+/* Addresses in immediates (noted while decoding) are weak too. */
+static void weaken_noted(struct code *code)
 {
-    const struct elf_file *elf = code->elf;
+    for (uint32_t k = 0; k < code->count; k++)
+        if (code_is_target(code, code_address(code, k)))
+            code->insns[k].marks |= MARK_WEAK;
+}
+
+/* Position-dependent data: every aligned word may be an address of code. */
+static void scan_data(struct finder *f)
+{
+    const struct elf_file *elf = f->code->elf;
 
     for (size_t i = 0; i < elf->segment_count; i++) {
         const Elf64_Phdr *p = &elf->segments[i];
@@ -240,9 +335,39 @@ static void scan_data(struct code *code)
             uint64_t value;
 
             memcpy(&value, bytes + at, 8);
-            if (value - code->base < code->size && elf_file_executable(elf, value))
-                add_target(code, value, MARK_ROOT);
+            add_pointer(f, p->p_vaddr + at, value);
         }
+    }
+}
+
+static int compare_pointers(const void *a, const void *b)
+{
+    const struct pointer *x = a, *y = b;
+
+    return (x->place > y->place) - (x->place < y->place);
+}
+
+/* Pointers to instructions, one behind the other, are a table of labels (switch, computed goto):
+ * certain. A single one may point at a constant. */
+static void mark_pointers(struct finder *f)
+{
+    struct code *code = f->code;
+
+    if (f->pointer_count)
+        qsort(f->pointers, f->pointer_count, sizeof(*f->pointers), compare_pointers);
+    for (size_t i = 0; i < f->pointer_count;) {
+        size_t end = i;
+
+        while (end < f->pointer_count &&
+               f->pointers[end].place == f->pointers[i].place + 8 * (end - i) &&
+               code_index(code, f->pointers[end].target) != NO_INSN)
+            end++;
+        for (size_t k = i; k < end; k++)
+            add_target(code, f->pointers[k].target,
+                       end - i >= POINTERS_LEAST ? MARK_ROOT | MARK_TABLE : MARK_WEAK);
+        if (end == i)
+            add_target(code, f->pointers[end++].target, 0);
+        i = end;
     }
 }
 
@@ -250,14 +375,17 @@ void targets_find(struct code *code)
 {
     struct finder f = {.code = code};
 
+    weaken_noted(code);
     frames_visit(code->elf, on_frame, on_landing, &f);
     elf_file_symbols(code->elf, on_symbol, &f);
     elf_file_relocations(code->elf, on_relocation, &f);
     if (f.slot_count)
         qsort(f.slots, f.slot_count, sizeof(*f.slots), compare_slots);
     add_target(code, code->elf->header.e_entry, MARK_ROOT);
-    scan_instructions(&f);
     if (code->elf->header.e_type == ET_EXEC)
-        scan_data(code);
+        scan_data(&f);
+    mark_pointers(&f);
+    scan_instructions(&f);
     free(f.slots);
+    free(f.pointers);
 }

@@ -241,7 +241,7 @@ bool plan_tick_before(struct plan *plan, uint32_t low, uint32_t high, int depth)
 
     if (high >= low && high != NO_INSN && plan_tick_path(plan, low, high))
         return true;
-    if (depth == 0 || (first->marks & (MARK_ROOT | MARK_FUNCTION | MARK_CALLED)) ||
+    if (depth == 0 || (first->marks & (MARK_ROOT | MARK_WEAK | MARK_FUNCTION | MARK_CALLED)) ||
         g->first[block] == g->first[block + 1])
         return false;
     for (uint32_t i = g->first[block]; i < g->first[block + 1]; i++) {
