@@ -131,8 +131,11 @@ static int reserve(struct session *s, struct task *t, uint64_t start, uint64_t l
 
     if (error)
         return error;
-    if ((uint64_t)result == start)
+    if ((uint64_t)result == start) {
         emit_map(s, t, &op);
+        maps_annotate(&t->space->maps, start, start + length, 0,
+                      image_store_name(s->images, SPACE_HIDDEN_NAME));
+    }
     return 0;
 }
 

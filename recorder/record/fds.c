@@ -53,6 +53,8 @@ void fds_object_unref(struct session *s, struct fd_object *object)
         *at = object->next;
     clock_deadline_remove(s->clock, object->id | 1ull << 62, 0);
     close_fd(&object->shadow);
+    if (object->release)
+        object->release(object->extra);
     free(object);
 }
 
@@ -129,7 +131,7 @@ static enum fd_kind kind_of_stat(const struct stat *st)
         return FD_SOCKET;
     case S_IFCHR: /* mem(4) devices never block; major 1 */
         if (major(st->st_rdev) == 1)
-            return FD_NEVER_BLOCKS;
+            return minor(st->st_rdev) == 8 || minor(st->st_rdev) == 9 ? FD_RANDOM : FD_NEVER_BLOCKS;
         if (major(st->st_rdev) == 5 || major(st->st_rdev) == 4 ||
             (major(st->st_rdev) >= 128 && major(st->st_rdev) <= 143))
             return FD_TERMINAL;

@@ -1,28 +1,430 @@
-/* Reads answered from models. */
+/* Opens looked at once they are done; replaced files kept up to date when they are read anew. */
 #include "recorder/record/procfs.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "recorder/base/file.h"
+#include "recorder/base/log.h"
 #include "recorder/record/blocking.h"
 #include "recorder/record/fds.h"
+#include "recorder/record/procfs_files.h"
+#include "recorder/record/random_device.h"
 #include "recorder/record/signalfd.h"
+#include "recorder/record/space.h"
 #include "recorder/record/timerfd.h"
+
+#define ORIGINAL_LIMIT (16u << 20)
+#define MEMORY_FILE_PREFIX "rrtest:" /* and the path that the program opened */
+
+/* A replaced file: `extra` of its fd_object, whose shadow shares the program's file position. */
+struct source {
+    procfs_maker make;
+    int pid, tid;    /* whose; 0: the machine's */
+    int original;    /* the kernel's file, opened by us */
+    int memory;      /* what the program has, writable */
+    bool fresh;      /* nothing was read since its text was made */
+};
+
+static void source_free(void *extra)
+{
+    struct source *source = extra;
+
+    close_fd(&source->original);
+    close_fd(&source->memory);
+    free(source);
+}
+
+static struct source *source_of(const struct fd_object *object)
+{
+    return object && object->release == source_free ? object->extra : NULL;
+}
+
+/* ---- where a path leads -------------------------------------------------------------------- */
+
+static int take_number(const char **at)
+{
+    char *end;
+    long value = strtol(*at, &end, 10);
+
+    if (end == *at || **at < '1' || **at > '9' || value > INT32_MAX || *end != '/')
+        return 0;
+    *at = end + 1;
+    return (int)value;
+}
+
+static bool parse_rest(const char *rest, struct procfs_place *ret)
+{
+    *ret = (struct procfs_place){0};
+    ret->pid = take_number(&rest);
+    if (ret->pid && strncmp(rest, "task/", 5) == 0) {
+        const char *at = rest + 5;
+
+        ret->tid = take_number(&at);
+        if (ret->tid)
+            rest = at;
+    }
+    ret->name = rest;
+    return *rest != '\0';
+}
+
+bool procfs_parse(const char *path, struct procfs_place *ret)
+{
+    const char *at = strncmp(path, "/proc/", 6) == 0 ? path + 6 : NULL;
+
+    if (at)
+        return parse_rest(at, ret);
+    /* mounted elsewhere, or seen from outside a root of the program's: look for the number */
+    for (at = strchr(path, '/'); at; at = strchr(at + 1, '/')) {
+        if (strncmp(at, "/proc/", 6) == 0)
+            return parse_rest(at + 6, ret);
+        if (parse_rest(at + 1, ret) && ret->pid)
+            return true;
+    }
+    return false;
+}
+
+/* Numbers are those of the run's namespace where it has a /proc of its own. */
+static bool means(struct session *s, int number, pid_t namespace_id, pid_t tracer_id)
+{
+    return number == (s->own_proc ? namespace_id : tracer_id);
+}
+
+struct process *procfs_process(struct session *s, int pid)
+{
+    for (struct process *p = s->processes; p; p = p->next)
+        if (!p->reaped && means(s, pid, p->pid, p->tgid))
+            return p;
+    return NULL;
+}
+
+static struct task *find_task(struct session *s, const struct process *p, int tid)
+{
+    struct task *any = NULL;
+
+    for (struct task *t = s->tasks; t; t = t->next) {
+        if (t->process != p)
+            continue;
+        if (means(s, tid, t->ns_tid, t->tid))
+            return t;
+        any = any ? any : t;
+    }
+    return any;
+}
+
+/* ---- making texts -------------------------------------------------------------------------- */
+
+static void read_original(int fd, struct bytes *ret)
+{
+    uint64_t offset = 0;
+
+    bytes_clear(ret);
+    while (offset < ORIGINAL_LIMIT) {
+        ssize_t n = pread(fd, bytes_extend(ret, 65536), 65536, (off_t)offset);
+
+        ret->length = offset + (n > 0 ? (size_t)n : 0);
+        if (n <= 0)
+            break;
+        offset += (uint64_t)n;
+    }
+    bytes_append(ret, "", 1);
+    ret->length--;
+}
+
+/* Write the file's text as of now. False: its process is gone; what it said last stays. */
+static bool refresh(struct session *s, struct task *reader, struct source *source)
+{
+    struct procfs_request request = {.s = s, .reader = reader};
+    struct bytes text;
+
+    if (source->pid) {
+        request.process = procfs_process(s, source->pid);
+        if (!request.process)
+            return false;
+        request.subject = find_task(s, request.process, source->tid ? source->tid : source->pid);
+    }
+    bytes_init(&request.original);
+    bytes_init(&text);
+    read_original(source->original, &request.original);
+    source->make(&request, &text);
+    if (ftruncate(source->memory, 0) < 0 ||
+        (text.length > 0 && pwrite(source->memory, text.data, text.length, 0) != (ssize_t)text.length))
+        log_debug("a file of /proc: %s", strerror(errno));
+    source->fresh = true;
+    bytes_done(&request.original);
+    bytes_done(&text);
+    return true;
+}
+
+/* ---- replacing ----------------------------------------------------------------------------- */
+
+static int remote_close(struct session *s, struct task *t, int fd)
+{
+    int64_t ignored;
+
+    return task_call(s, t, SYS_close, (uint64_t[6]){(uint64_t)fd}, &ignored);
+}
+
+/* Put `ours` where the tracee has `fd`. Its number was the lowest free one, so closing it first makes room
+ * even at the limit. Non-zero: the task is gone. */
+static int put_over(struct session *s, struct task *t, int fd, int ours, bool cloexec)
+{
+    int number = -1, error = remote_close(s, t, fd);
+    int64_t result;
+
+    if (!error)
+        error = tracee_send_fd(&s->area, t->tid, &t->regs, ours, &number);
+    if (!error && number != fd) {
+        error = task_call(s, t, SYS_dup3,
+                          (uint64_t[6]){(uint64_t)number, (uint64_t)fd, cloexec ? O_CLOEXEC : 0},
+                          &result);
+        if (!error)
+            error = remote_close(s, t, number);
+    } else if (!error && cloexec) {
+        error = task_call(s, t, SYS_fcntl, (uint64_t[6]){(uint64_t)fd, F_SETFD, FD_CLOEXEC}, &result);
+    }
+    return error;
+}
+
+static struct source *source_new(procfs_maker make, const struct procfs_place *place, const char *path,
+                                 int original)
+{
+    struct source *source = calloc(1, sizeof(*source));
+    char name[249];
+
+    if (!source)
+        abort();
+    snprintf(name, sizeof(name), MEMORY_FILE_PREFIX "%.200s", path);
+    source->make = make;
+    source->pid = place->pid;
+    source->tid = place->tid;
+    source->original = original;
+    source->memory = memfd_create(name, MFD_CLOEXEC);
+    return source;
+}
+
+static int open_for_reading(int memory)
+{
+    char path[64];
+
+    fchmod(memory, 0444);
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", memory);
+    return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static void replace(struct session *s, struct task *t, struct call *c, procfs_maker make,
+                    const struct procfs_place *place, const char *path, bool cloexec)
+{
+    struct user_regs_struct saved = t->regs;
+    int fd = (int)c->result;
+    int original = space_open_fd(t, fd);
+    struct source *source;
+    struct fd_object *object;
+    cleanup_fd int readable = -1;
+
+    if (original < 0) {
+        log_debug("%s cannot be read back: %s", path, strerror(-original));
+        return;
+    }
+    source = source_new(make, place, path, original);
+    readable = open_for_reading(source->memory);
+    if (readable < 0 || !refresh(s, t, source)) {
+        source_free(source);
+        return;
+    }
+    if (put_over(s, t, fd, readable, cloexec) == 0) {
+        object = fds_object_new(s, t, fd, FD_NEVER_BLOCKS);
+        if (object) {
+            object->extra = source;
+            object->release = source_free;
+            source = NULL;
+        }
+    }
+    if (source)
+        source_free(source);
+    t->regs = saved;
+    t->regs_dirty = true;
+}
+
+/* The recorder's own descriptor, opened through /proc/self/fd: as if it were not there. */
+static bool is_recorder_file(struct session *s, const char *link)
+{
+    struct stat st, ours;
+
+    return stat(link, &st) == 0 && fstat(s->area.memfd, &ours) == 0 && st.st_dev == ours.st_dev &&
+           st.st_ino == ours.st_ino;
+}
+
+static int64_t open_flags(struct task *t, const struct call *c)
+{
+    struct open_how how = {0};
+
+    switch (c->nr) {
+    case SYS_open:
+        return (int64_t)c->args[1];
+    case SYS_openat:
+        return (int64_t)c->args[2];
+    default:
+        if (tracee_read(t->tid, c->args[2], &how.flags, sizeof(how.flags)) < 0)
+            return 0;
+        return (int64_t)how.flags;
+    }
+}
+
+static void look_at_special(struct session *s, struct task *t, struct call *c, const char *link,
+                            bool procfs, bool cloexec)
+{
+    struct procfs_place place = {0};
+    procfs_maker make = NULL;
+    char path[4096];
+    ssize_t n = readlink(link, path, sizeof(path) - 1);
+
+    if (n < 0)
+        return;
+    path[n] = '\0';
+    if (procfs && procfs_parse(path, &place))
+        make = procfs_find_maker(s, &place);
+    else if (!procfs && strncmp(path, "/sys/", 5) == 0)
+        make = procfs_find_system_maker(path + 5);
+    if (make)
+        replace(s, t, c, make, &place, path, cloexec);
+}
+
+static void open_finished(struct session *s, struct task *t, struct call *c)
+{
+    int64_t flags = open_flags(t, c);
+    struct fd_entry *e;
+    struct statfs fs;
+    char link[64];
+
+    if (c->result < 0)
+        return;
+    fds_forget(s, t->files, (int)c->result);
+    e = fds_entry(t->files, (int)c->result);
+    if (e)
+        e->cloexec = flags & O_CLOEXEC;
+    if ((flags & O_PATH) || (flags & O_ACCMODE) == O_WRONLY)
+        return;
+    snprintf(link, sizeof(link), "/proc/%d/fd/%d", t->tid, (int)c->result);
+    if (statfs(link, &fs) < 0)
+        return;
+    if (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC) {
+        if ((flags & O_ACCMODE) == O_RDONLY)
+            look_at_special(s, t, c, link, fs.f_type == PROC_SUPER_MAGIC, flags & O_CLOEXEC);
+    } else if (fs.f_type == TMPFS_MAGIC && is_recorder_file(s, link)) {
+        struct user_regs_struct saved = t->regs;
+
+        remote_close(s, t, (int)c->result);
+        t->regs = saved;
+        t->regs_dirty = true;
+        c->result = -ENOENT;
+    }
+}
 
 enum call_action model_open(struct session *s, struct task *t, struct call *c)
 {
     (void)s;
     (void)t;
-    (void)c;
+    c->finish = open_finished;
     return CALL_RUN;
+}
+
+/* ---- reading ------------------------------------------------------------------------------- */
+
+static bool has_offset(uint64_t nr)
+{
+    return nr == SYS_pread64 || nr == SYS_preadv || nr == SYS_preadv2;
+}
+
+/* A read from the beginning shows the present, as it does in procfs. */
+static void about_to_read(struct session *s, struct task *t, struct call *c)
+{
+    struct fd_object *object = fds_object(t->files, (int)c->args[0]);
+    struct source *source = source_of(object);
+    off_t offset;
+
+    if (!source)
+        return;
+    offset = has_offset(c->nr) && c->args[3] != UINT64_MAX ? (off_t)c->args[3]
+                                                          : lseek(object->shadow, 0, SEEK_CUR);
+    if (offset == 0 && !source->fresh)
+        refresh(s, t, source);
+    source->fresh = false;
 }
 
 enum call_action model_read(struct session *s, struct task *t, struct call *c)
 {
     switch (fds_kind(s, t, (int)c->args[0])) {
     case FD_SIGNALFD:
-        return signalfd_read(s, t, c);
+        return c->nr == SYS_read ? signalfd_read(s, t, c) : blocking_fd_call(s, t, c);
     case FD_TIMERFD:
-        c->finish = timerfd_read_finished;
+        if (c->nr == SYS_read)
+            c->finish = timerfd_read_finished;
         return blocking_fd_call(s, t, c);
+    case FD_RANDOM:
+        return random_device_read(s, t, c);
+    case FD_NEVER_BLOCKS:
+        about_to_read(s, t, c);
+        return CALL_RUN;
     default:
         return blocking_fd_call(s, t, c);
     }
+}
+
+/* ---- links --------------------------------------------------------------------------------- */
+
+/* The number at the end of ".../fd/N", or of "N" itself (relative to who knows what). */
+static bool names_recorder_fd(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *last = slash ? slash + 1 : path;
+
+    if (strcmp(last, "998") != 0 && strcmp(last, "999") != 0)
+        return false;
+    return !slash || (slash - path >= 2 && strncmp(slash - 2, "fd", 2) == 0);
+}
+
+/* A replaced file's link shows the path that was opened: "/memfd:rrtest:/proc/2/maps (deleted)". */
+static void readlink_finished(struct session *s, struct task *t, struct call *c)
+{
+    static const char prefix[] = "/memfd:" MEMORY_FILE_PREFIX;
+    static const char suffix[] = " (deleted)";
+    uint64_t buffer = c->args[c->nr == SYS_readlink ? 1 : 2];
+    char text[512];
+    size_t length;
+
+    if (c->result <= (int64_t)(sizeof(prefix) + sizeof(suffix) - 2) || c->result > (int64_t)sizeof(text) ||
+        tracee_read(t->tid, buffer, text, (size_t)c->result) < 0 ||
+        memcmp(text, prefix, sizeof(prefix) - 1) != 0)
+        return;
+    length = (size_t)c->result - (sizeof(prefix) - 1) - (sizeof(suffix) - 1);
+    tracee_write(t->tid, buffer, text + sizeof(prefix) - 1, length);
+    (void)s;
+    c->result = (int64_t)length;
+}
+
+enum call_action model_readlink(struct session *s, struct task *t, struct call *c)
+{
+    char path[256];
+    size_t length = tracee_read_some(t->tid, c->args[c->nr == SYS_readlink ? 0 : 1], path,
+                                     sizeof(path) - 1);
+
+    (void)s;
+    path[length] = '\0';
+    if (length == strlen(path) && length == sizeof(path) - 1)
+        path[0] = '\0'; /* too long for either */
+    if (names_recorder_fd(path))
+        return call_answer(c, -ENOENT);
+    c->finish = readlink_finished;
+    return CALL_RUN;
 }

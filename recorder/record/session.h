@@ -34,6 +34,10 @@ struct loaded_image {
     uint64_t bias;
     uint64_t start, end;             /* the image's own span */
     uint64_t stub_start, stub_end;
+    uint64_t text_start, text_end;   /* the mapping that was rewritten, as the program made it */
+    uint64_t text_offset;
+    uint32_t file, image_file;       /* trace files: what was mapped, what lies there now */
+    const char *name;
 };
 
 struct space {
@@ -62,6 +66,7 @@ enum fd_kind {
     FD_SIGNALFD,
     FD_EPOLL,
     FD_PIDFD,
+    FD_RANDOM, /* /dev/random, /dev/urandom */
     FD_OTHER,
 };
 
@@ -76,6 +81,8 @@ struct fd_object {
     signal_set mask;      /* signalfd */
     struct process *owner;
     bool linked;          /* in session->objects */
+    void *extra;          /* of procfs.c or directory.c, whose `release` names the kind */
+    void (*release)(void *extra);
     struct fd_object *next;
 };
 
@@ -292,6 +299,7 @@ struct session {
     struct shared_file *shared_files;
     int exec_error;  /* of the first execve */
     bool namespaces; /* the run has pid and mount namespaces */
+    bool own_proc;   /* and a /proc of its own */
     bool want_network, tmpdir;
     char **environment; /* what the program gets */
 };

@@ -111,16 +111,29 @@ static bool find_bias(int fd, uint64_t address, uint64_t offset, uint64_t *ret_b
     return false;
 }
 
-static int map_segment(struct session *s, struct task *t, int fd, uint32_t file,
-                       const struct image_segment *g, uint64_t bias)
+/* What the program mapped there, for its /proc/self/maps. */
+static void remember_text(const struct space *space, uint64_t address, uint64_t length, uint64_t offset,
+                          struct loaded_image *ret)
 {
-    uint64_t address = bias + g->address;
+    const struct map_entry *mapped = maps_find(&space->maps, address);
+
+    ret->text_start = address;
+    ret->text_end = address + page_up(length);
+    ret->text_offset = offset;
+    ret->file = mapped ? mapped->file : 0;
+    ret->name = mapped ? mapped->name : NULL;
+}
+
+static int map_segment(struct session *s, struct task *t, int fd, const struct loaded_image *l,
+                       const struct image_segment *g)
+{
+    uint64_t address = l->bias + g->address;
     struct map_op op = {.kind = MAP_OP_MAP,
                         .address = address,
                         .length = g->length,
                         .prot = PROT_READ | PROT_EXEC,
                         .flags = MAP_PRIVATE,
-                        .file = file,
+                        .file = l->image_file,
                         .offset = g->cache_offset};
     int64_t result;
     int error = task_call(s, t, SYS_mmap,
@@ -133,6 +146,8 @@ static int map_segment(struct session *s, struct task *t, int fd, uint32_t file,
     if ((uint64_t)result != address)
         return result < 0 ? (int)result : -EINVAL;
     emit_map(s, t, &op);
+    maps_annotate(&t->space->maps, address, address + page_up(g->length), 0,
+                  g->stubs ? image_store_name(s->images, SPACE_HIDDEN_NAME) : l->name);
     return 0;
 }
 
@@ -173,11 +188,9 @@ int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, u
     struct image *image;
     struct loaded_image loaded;
     uint64_t bias, spent = 0;
-    uint32_t file;
     int tracee_fd, error = 0;
     int64_t ignored;
 
-    (void)length;
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return 0;
     image = image_store_image(s->images, fd, &st, &spent);
@@ -193,7 +206,8 @@ int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, u
         t->space->rewritten_nothing = true;
         return 0;
     }
-    file = space_trace_file(s, image_fd(image), TRACE_FILE_IMAGE, "image");
+    remember_text(t->space, address, length, offset, &loaded);
+    loaded.image_file = space_trace_file(s, image_fd(image), TRACE_FILE_IMAGE, "image");
     error = tracee_send_fd(&s->area, t->tid, &t->regs, image_fd(image), &tracee_fd);
     t->regs_dirty = true;
     s->result->statistics.stops++;
@@ -206,7 +220,7 @@ int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, u
         /* an overlay only where this mapping is; other executable segments come with their own mmap */
         if (!g->stubs && (start >= address + page_up(length) || start + g->length <= address))
             continue;
-        error = map_segment(s, t, tracee_fd, file, g, bias);
+        error = map_segment(s, t, tracee_fd, &loaded, g);
     }
     if (!error)
         error = task_call(s, t, SYS_close, (uint64_t[6]){(uint64_t)tracee_fd}, &ignored);

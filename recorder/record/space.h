@@ -12,6 +12,8 @@ int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, u
                   uint64_t offset);
 /* The loaded image whose span or stub area holds the address, or NULL. *ret_address: ELF address. */
 struct loaded_image *space_image_at(struct space *space, uint64_t address, uint64_t *ret_address);
+/* Name in the model of mappings that only the recorder has: never shown to the program. */
+#define SPACE_HIDDEN_NAME "[rrtest]"
 /* Forget images unmapped by [start, end). */
 void space_forget(struct space *space, uint64_t start, uint64_t end);
 /* Trace file id of an open file (content kind); our fd. */

@@ -141,6 +141,7 @@ static int make_reaper(struct session *s)
     if (!(byte & 1))
         return -EPERM;
     s->tmpdir = plan.tmpdir && !(byte & 4);
+    s->own_proc = !(byte & 2);
     s->reaper_pidfd = pidfd_open_tid(pid);
     return s->reaper_pidfd < 0 ? -errno : 0;
 }
