@@ -1,6 +1,7 @@
 /* Which call has which handler: the table and nothing else. */
 #include <sys/syscall.h>
 
+#include "recorder/record/directory.h"
 #include "recorder/record/fds.h"
 #include "recorder/record/filter.h"
 #include "recorder/record/futexes.h"
@@ -105,6 +106,8 @@ const call_handler call_models[SYSCALL_NUMBER_LIMIT] = {
     [SYS_pread64] = model_read,
     [SYS_preadv] = model_read,
     [SYS_preadv2] = model_read,
+    [SYS_getdents] = model_getdents,
+    [SYS_getdents64] = model_getdents,
     [SYS_readlink] = model_readlink,
     [SYS_readlinkat] = model_readlink,
 

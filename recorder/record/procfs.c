@@ -21,6 +21,7 @@
 #include "recorder/record/procfs_files.h"
 #include "recorder/record/random_device.h"
 #include "recorder/record/signalfd.h"
+#include "recorder/record/place.h"
 #include "recorder/record/space.h"
 #include "recorder/record/timerfd.h"
 
@@ -97,7 +98,7 @@ bool procfs_parse(const char *path, struct procfs_place *ret)
 /* Numbers are those of the run's namespace where it has a /proc of its own. */
 static bool means(struct session *s, int number, pid_t namespace_id, pid_t tracer_id)
 {
-    return number == (s->own_proc ? namespace_id : tracer_id);
+    return number == (s->place && s->place->own_proc ? namespace_id : tracer_id);
 }
 
 struct process *procfs_process(struct session *s, int pid)
@@ -256,6 +257,17 @@ static void replace(struct session *s, struct task *t, struct call *c, procfs_ma
     t->regs_dirty = true;
 }
 
+/* The number at the end of ".../fd/N", or of "N" itself (relative to who knows what). */
+static bool names_recorder_fd(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *last = slash ? slash + 1 : path;
+
+    if (strcmp(last, "998") != 0 && strcmp(last, "999") != 0)
+        return false;
+    return !slash || (slash - path >= 2 && strncmp(slash - 2, "fd", 2) == 0);
+}
+
 /* The recorder's own descriptor, opened through /proc/self/fd: as if it were not there. */
 static bool is_recorder_file(struct session *s, const char *link)
 {
@@ -263,6 +275,22 @@ static bool is_recorder_file(struct session *s, const char *link)
 
     return stat(link, &st) == 0 && fstat(s->area.memfd, &ours) == 0 && st.st_dev == ours.st_dev &&
            st.st_ino == ours.st_ino;
+}
+
+static bool read_path(struct task *t, uint64_t address, char *ret, size_t size)
+{
+    size_t length = tracee_read_some(t->tid, address, ret, size - 1);
+
+    ret[length] = '\0';
+    return strlen(ret) < length; /* else it is longer than anything asked for here */
+}
+
+static bool opens_recorder_fd(struct task *t, const struct call *c)
+{
+    char path[256];
+
+    return read_path(t, c->args[c->nr == SYS_open ? 0 : 1], path, sizeof(path)) &&
+           names_recorder_fd(path);
 }
 
 static int64_t open_flags(struct task *t, const struct call *c)
@@ -307,6 +335,10 @@ static void open_finished(struct session *s, struct task *t, struct call *c)
     struct statfs fs;
     char link[64];
 
+    if (c->result == -ENXIO && opens_recorder_fd(t, c)) { /* the socket cannot be opened */
+        c->result = -ENOENT;
+        t->regs_dirty = true;
+    }
     if (c->result < 0)
         return;
     fds_forget(s, t->files, (int)c->result);
@@ -383,17 +415,6 @@ enum call_action model_read(struct session *s, struct task *t, struct call *c)
 
 /* ---- links --------------------------------------------------------------------------------- */
 
-/* The number at the end of ".../fd/N", or of "N" itself (relative to who knows what). */
-static bool names_recorder_fd(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    const char *last = slash ? slash + 1 : path;
-
-    if (strcmp(last, "998") != 0 && strcmp(last, "999") != 0)
-        return false;
-    return !slash || (slash - path >= 2 && strncmp(slash - 2, "fd", 2) == 0);
-}
-
 /* A replaced file's link shows the path that was opened: "/memfd:rrtest:/proc/2/maps (deleted)". */
 static void readlink_finished(struct session *s, struct task *t, struct call *c)
 {
@@ -411,19 +432,16 @@ static void readlink_finished(struct session *s, struct task *t, struct call *c)
     tracee_write(t->tid, buffer, text + sizeof(prefix) - 1, length);
     (void)s;
     c->result = (int64_t)length;
+    t->regs_dirty = true;
 }
 
 enum call_action model_readlink(struct session *s, struct task *t, struct call *c)
 {
     char path[256];
-    size_t length = tracee_read_some(t->tid, c->args[c->nr == SYS_readlink ? 0 : 1], path,
-                                     sizeof(path) - 1);
 
     (void)s;
-    path[length] = '\0';
-    if (length == strlen(path) && length == sizeof(path) - 1)
-        path[0] = '\0'; /* too long for either */
-    if (names_recorder_fd(path))
+    if (read_path(t, c->args[c->nr == SYS_readlink ? 0 : 1], path, sizeof(path)) &&
+        names_recorder_fd(path))
         return call_answer(c, -ENOENT);
     c->finish = readlink_finished;
     return CALL_RUN;

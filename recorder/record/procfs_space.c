@@ -36,6 +36,21 @@ static const struct loaded_image *text_at(const struct space *space, uint64_t ad
     return NULL;
 }
 
+/* The rewritten text that the entry is; NULL: it is none. */
+static const struct loaded_image *overlay_of(const struct space *space, const struct map_entry *e)
+{
+    const struct loaded_image *l = e->file ? text_at(space, e->start) : NULL;
+
+    return l && l->image_file == e->file ? l : NULL;
+}
+
+bool procfs_is_own_mapping(struct session *s, const struct space *space, uint64_t address)
+{
+    const struct map_entry *e = maps_find(&space->maps, address);
+
+    return e && e->name != image_store_name(s->images, SPACE_HIDDEN_NAME) && !overlay_of(space, e);
+}
+
 static void describe(struct session *s, const struct space *space, const struct map_entry *e,
                      struct procfs_mapping *ret)
 {
@@ -53,8 +68,8 @@ static void describe(struct session *s, const struct space *space, const struct 
     }
     ret->offset = e->offset;
     identify(s, e->file, ret);
-    l = text_at(space, e->start);
-    if (!l || l->image_file != e->file)
+    l = overlay_of(space, e);
+    if (!l)
         return;
     ret->name = l->name;
     ret->offset = l->text_offset + (e->start - l->text_start);

@@ -10,5 +10,7 @@
  * *ret is the caller's to free. Returns the count. */
 size_t procfs_mappings(struct session *s, const struct space *space, const char *kernel_maps,
                        struct procfs_mapping **ret);
+/* Did the program map what is at the address, and does it still look as it mapped it? */
+bool procfs_is_own_mapping(struct session *s, const struct space *space, uint64_t address);
 
 #endif
