@@ -12,7 +12,7 @@
 #ifndef RRTEST_RECORDER_PAGE_H
 #define RRTEST_RECORDER_PAGE_H
 
-#define RECORDER_PAGE_VERSION 1
+#define RECORDER_PAGE_VERSION 2
 
 #define RECORDER_PAGE_ADDRESS 0x70000000
 #define RECORDER_PAGE_SIZE 0x2000
@@ -38,6 +38,15 @@
 #define PAGE_SAVE_FLAGS 0x68
 #define PAGE_JUMP 0x70         /* target of the blob's final `jmp *[abs]` */
 #define PAGE_CPUID_COUNT 0x78  /* uint64: entries in the cpuid table */
+
+/* Batches of remote calls: 16 entries of 64 bytes (number, six arguments, result). An fd argument (rdi or
+ * r8) of PAGE_BATCH_LAST_FD means the descriptor that the last recvmsg of the batch brought. */
+#define PAGE_SCRATCH 0x800    /* message header of remote recvmsg */
+#define PAGE_BATCH_FD 0x860   /* int: where its control message's descriptor lands */
+#define PAGE_BATCH 0xc00
+#define PAGE_BATCH_MAX 16
+#define PAGE_BATCH_ENTRY_SIZE 64
+#define PAGE_BATCH_LAST_FD -2
 
 /* cpuid table entry, 32 bytes: leaf, subleaf, flags (1: subleaf is ignored), 0, eax, ebx, ecx, edx */
 #define RECORDER_CPUID_TABLE 0x70001000

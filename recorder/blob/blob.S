@@ -7,13 +7,32 @@
     .section .rodata
     .globl blob_code, blob_code_end
     .hidden blob_code, blob_code_end
-    .globl blob_syscall_here, blob_tick_here, blob_atomic_here, blob_cpuid_here, blob_rdtsc_here, blob_random_here
-    .hidden blob_syscall_here, blob_tick_here, blob_atomic_here, blob_cpuid_here, blob_rdtsc_here, blob_random_here
+    .globl blob_batch_here, blob_syscall_here, blob_tick_here, blob_atomic_here, blob_cpuid_here, blob_rdtsc_here, blob_random_here
+    .hidden blob_batch_here, blob_syscall_here, blob_tick_here, blob_atomic_here, blob_cpuid_here, blob_rdtsc_here, blob_random_here
     .balign 64
 blob_code:
-/* Remote calls of the recorder: the seccomp filter lets exactly this `syscall` pass. */
+/* Remote calls of the recorder, rbx: first entry, ebp: how many. The seccomp filter lets exactly this
+ * `syscall` pass; a single call starts at it with ebp 1. */
+blob_batch_here:
+    mov (%rbx), %rax
+    mov 8(%rbx), %rdi
+    mov 16(%rbx), %rsi
+    mov 24(%rbx), %rdx
+    mov 32(%rbx), %r10
+    mov 40(%rbx), %r8
+    mov 48(%rbx), %r9
+    cmp $PAGE_BATCH_LAST_FD, %edi
+    jne 1f
+    mov SLOT(PAGE_BATCH_FD), %edi
+1:  cmp $PAGE_BATCH_LAST_FD, %r8d
+    jne blob_syscall_here
+    mov SLOT(PAGE_BATCH_FD), %r8d
 blob_syscall_here:
     syscall
+    mov %rax, 56(%rbx)
+    add $PAGE_BATCH_ENTRY_SIZE, %rbx
+    dec %ebp
+    jnz blob_batch_here
     int3
 
     .balign 16

@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 enum blob_entry {
-    BLOB_ENTRY_SYSCALL, /* the untraced `syscall`, followed by int3 */
+    BLOB_ENTRY_BATCH,   /* calls from the table at PAGE_BATCH, then int3 */
+    BLOB_ENTRY_SYSCALL, /* the untraced `syscall` */
     BLOB_ENTRY_TICK,
     BLOB_ENTRY_ATOMIC,
     BLOB_ENTRY_CPUID,

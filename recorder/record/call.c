@@ -115,8 +115,9 @@ static int run_in_kernel(struct session *s, struct task *t, struct call *c)
             return -ESRCH;
         c->stop_lost = false;
         set_run_registers(c, &r);
-        if (memcmp(&r, &t->regs, sizeof(r)) != 0 || t->regs_dirty)
+        if (c->run_nr != c->nr || memcmp(c->run_args, c->args, sizeof(c->args)) != 0 || t->regs_dirty)
             tracee_set_regs(t->tid, &r);
+        t->regs_dirty = false;
         ptrace(PTRACE_SYSCALL, t->tid, 0, 0);
         do {
             got = wait_next(t->tid, true, &stop);
@@ -149,9 +150,11 @@ static int run_in_kernel(struct session *s, struct task *t, struct call *c)
     r.rax = t->regs.rax;
     r.fs_base = t->regs.fs_base;
     r.gs_base = t->regs.gs_base;
-    r.orig_rax = (unsigned long long)-1;
+    /* orig_rax stays as it is in the kernel: it matters to restarts only, and there is none */
+    r.orig_rax = t->regs.orig_rax;
     t->regs_dirty = memcmp(&r, &t->regs, sizeof(r)) != 0;
     t->regs = r;
+    t->regs.orig_rax = (unsigned long long)-1;
     s->state_changed = true;
     return 0;
 }

@@ -117,33 +117,19 @@ static int map_area(struct task *t)
     return 0;
 }
 
-static int reserve(struct session *s, struct task *t, uint64_t start, uint64_t length)
+static void reserve(struct session *s, struct task *t, uint64_t start, uint64_t length,
+                    struct tracee_batch *batch)
 {
     struct map_op op = {.kind = MAP_OP_MAP, .address = start, .length = length, .prot = PROT_NONE,
                         .flags = MAP_PRIVATE};
-    int64_t result;
-    int error = task_call(s, t, SYS_mmap,
-                          (uint64_t[6]){start, length, PROT_NONE,
-                                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
-                                            MAP_FIXED_NOREPLACE,
-                                        (uint64_t)-1, 0},
-                          &result);
 
-    if (error)
-        return error;
-    if ((uint64_t)result == start) {
-        emit_map(s, t, &op);
-        maps_annotate(&t->space->maps, start, start + length, 0,
-                      image_store_name(s->images, SPACE_HIDDEN_NAME));
-    }
-    return 0;
-}
-
-static int unmap(struct session *s, struct task *t, const struct vma *v)
-{
-    int64_t result;
-
-    return task_call(s, t, SYS_munmap, (uint64_t[6]){v->start, v->end - v->start}, &result);
+    tracee_batch_add(batch, SYS_mmap,
+                     (uint64_t[6]){start, length, PROT_NONE,
+                                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
+                                   (uint64_t)-1, 0});
+    emit_map(s, t, &op);
+    maps_annotate(&t->space->maps, start, start + length, 0,
+                  image_store_name(s->images, SPACE_HIDDEN_NAME));
 }
 
 /* Stack at entry: argc, argv, NULL, envp, NULL, auxv (elf(5), SysV ABI 3.4.1). */
@@ -173,28 +159,48 @@ static int fix_auxv(struct session *s, struct task *t)
     }
 }
 
-static uint32_t vma_file(struct session *s, struct task *t, const struct vma *v, int *ret_fd)
-{
-    int fd = open_vma(t->tid, v);
-    uint32_t id;
+/* The files of a fresh space are two: the program and its interpreter. */
+struct exec_files {
+    size_t count;
+    struct {
+        char path[256];
+        int fd;
+        uint32_t id;
+    } file[4];
+};
 
-    *ret_fd = fd;
-    if (fd < 0)
-        return 0;
-    id = space_trace_file(s, fd, TRACE_FILE_CONTENT, v->path);
-    return id;
+static uint32_t vma_file(struct session *s, struct task *t, const struct vma *v,
+                         struct exec_files *files, int *ret_fd)
+{
+    size_t i = 0;
+
+    while (i < files->count && strcmp(files->file[i].path, v->path) != 0)
+        i++;
+    if (i == files->count) {
+        if (i == 4)
+            return 0;
+        memcpy(files->file[i].path, v->path, sizeof(v->path));
+        files->file[i].fd = open_vma(t->tid, v);
+        files->file[i].id = files->file[i].fd < 0 ? 0
+                                                  : space_trace_file(s, files->file[i].fd,
+                                                                     TRACE_FILE_CONTENT, v->path);
+        files->count++;
+    }
+    *ret_fd = files->file[i].fd;
+    return files->file[i].id;
 }
 
 /* One mapping of the fresh space, as operations and contents of the event. */
-static int describe_vma(struct session *s, struct task *t, const struct vma *v)
+static int describe_vma(struct session *s, struct task *t, const struct vma *v,
+                        struct exec_files *files, struct tracee_batch *batch)
 {
     struct map_op op = {.kind = MAP_OP_MAP, .address = v->start, .length = v->end - v->start,
                         .prot = v->prot, .flags = v->flags, .offset = v->offset};
-    cleanup_fd int fd = -1;
+    int fd = -1;
     bool stack = strcmp(v->path, "[stack]") == 0;
 
     if (v->path[0] == '/') {
-        op.file = vma_file(s, t, v, &fd);
+        op.file = vma_file(s, t, v, files, &fd);
         if (!op.file && !s->ended)
             session_fail(s, RECORD_VERDICT_UNSUPPORTED, "cannot open the mapped file %s", v->path);
     }
@@ -217,7 +223,7 @@ static int describe_vma(struct session *s, struct task *t, const struct vma *v)
     else if ((v->prot & PROT_WRITE) && op.file) /* the kernel cleared the end of .data's last page */
         emit_memory(s, t, v->end - TRACEE_PAGE_SIZE, TRACEE_PAGE_SIZE);
     if ((v->prot & PROT_EXEC) && fd >= 0)
-        return space_overlay(s, t, fd, v->start, v->end - v->start, v->offset);
+        return space_overlay(s, t, fd, v->start, v->end - v->start, v->offset, batch);
     return 0;
 }
 
@@ -244,26 +250,27 @@ static int setup(struct session *s, struct task *t)
     struct vma vma[64];
     size_t count = read_vmas(t->tid, vma, 64);
     uint64_t lowest_top = UINT64_MAX;
+    struct exec_files files = {0};
+    struct tracee_batch batch = {0};
     int error = map_area(t);
 
     if (error)
         return error;
-    for (size_t i = 0; i < count && !error; i++) {
+    for (size_t i = 0; i < count; i++) {
         bool kernel_page = strncmp(vma[i].path, "[v", 2) == 0;
 
         if (strcmp(vma[i].path, "[vsyscall]") == 0)
             continue;
         if (kernel_page) {
             if (!(s->options->guards_off & RECORD_GUARD_VDSO))
-                error = unmap(s, t, &vma[i]);
+                tracee_batch_add(&batch, SYS_munmap,
+                                 (uint64_t[6]){vma[i].start, vma[i].end - vma[i].start});
             continue;
         }
         if (vma[i].start > 0x700000000000ull && strcmp(vma[i].path, "[stack]") != 0 &&
             vma[i].start < lowest_top)
             lowest_top = vma[i].start;
     }
-    if (error)
-        return error;
     error = fix_auxv(s, t);
     if (error)
         return error;
@@ -274,15 +281,18 @@ static int setup(struct session *s, struct task *t)
     t->space->zone_start = t->space->zone_end - ZONE_SIZE;
     t->space->zone_next = t->space->zone_end;
     t->space->zone_shift = -(int64_t)STUB_SHIFT;
-    error = reserve(s, t, t->space->zone_start - 0x20000 - STUB_SHIFT,
-                    page_down(lowest_top) + 0x200000 - t->space->zone_start);
-    if (!error)
-        error = reserve(s, t, t->space->zone_start, ZONE_SIZE);
+    reserve(s, t, t->space->zone_start - 0x20000 - STUB_SHIFT,
+            page_down(lowest_top) + 0x200000 - t->space->zone_start, &batch);
+    reserve(s, t, t->space->zone_start, ZONE_SIZE, &batch);
     for (size_t i = 0; i < count && !error; i++) {
         if (strncmp(vma[i].path, "[v", 2) == 0)
             continue;
-        error = describe_vma(s, t, &vma[i]);
+        error = describe_vma(s, t, &vma[i], &files, &batch);
     }
+    if (!error)
+        error = space_run_batch(s, t, &batch);
+    for (size_t i = 0; i < files.count; i++)
+        close_fd(&files.file[i].fd);
     return error;
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -306,11 +307,12 @@ void fds_after_call(struct session *s, struct task *t, struct call *c)
 {
     if (c->result < 0)
         return;
-    if ((c->row->flags & SYSCALL_FLAG_NEW_FD) && !c->finish) {
+    if ((c->row->flags & SYSCALL_FLAG_NEW_FD) && !c->finish)
         fds_forget(s, t->files, (int)c->result);
-        return;
-    }
     switch (c->nr) {
+    case SYS_socket: /* inet sockets may stay behind in the kernel (TIME_WAIT) */
+        s->used_network |= c->args[0] == AF_INET || c->args[0] == AF_INET6;
+        break;
     case SYS_pipe:
     case SYS_pipe2:
     case SYS_socketpair: {

@@ -99,11 +99,10 @@ static void mmap_finished(struct session *s, struct task *t, struct call *c)
     }
     mapped_file(s, t, c, &op, fd, &st);
     if ((op.prot & PROT_EXEC) && (op.flags & MAP_PRIVATE)) {
-        struct user_regs_struct saved = t->regs;
+        struct tracee_batch batch = {0};
 
-        space_overlay(s, t, fd, op.address, op.length, op.offset);
-        t->regs = saved;
-        t->regs_dirty = true;
+        space_overlay(s, t, fd, op.address, op.length, op.offset, &batch);
+        space_run_batch(s, t, &batch);
     }
 }
 

@@ -21,6 +21,7 @@
 #include "recorder/record/procfs_files.h"
 #include "recorder/record/random_device.h"
 #include "recorder/record/signalfd.h"
+#include "recorder/record/place.h"
 #include "recorder/record/space.h"
 #include "recorder/record/timerfd.h"
 
@@ -97,7 +98,7 @@ bool procfs_parse(const char *path, struct procfs_place *ret)
 /* Numbers are those of the run's namespace where it has a /proc of its own. */
 static bool means(struct session *s, int number, pid_t namespace_id, pid_t tracer_id)
 {
-    return number == (s->own_proc ? namespace_id : tracer_id);
+    return number == (s->place && s->place->own_proc ? namespace_id : tracer_id);
 }
 
 struct process *procfs_process(struct session *s, int pid)

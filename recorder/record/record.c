@@ -225,7 +225,6 @@ static int prepare(struct session *s, const struct record_options *o)
     random_init(&s->data, o->seed, RANDOM_DATA);
     random_init(&s->inject, o->seed, RANDOM_INJECT);
     s->external_input = o->stdin_fd >= 0;
-    s->reaper_pidfd = -1;
     identify_stdio(s);
     cpuid_table_fill(&s->area, o->guards_off);
     s->environment = make_environment(o->environment, !(o->guards_off & RECORD_GUARD_TMPDIR));

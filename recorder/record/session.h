@@ -260,8 +260,8 @@ struct session {
     uint32_t next_task, next_process;
     uint64_t next_space, next_object;
     uint32_t live;
-    pid_t reaper;
-    int reaper_pidfd;
+    struct place *place; /* NULL: no namespaces */
+    bool used_network;   /* inet sockets were made: the place is spoiled */
     int stdio_stat_valid;
     struct stdio_identity {
         uint64_t device, inode;
@@ -298,9 +298,6 @@ struct session {
     size_t recent_count;
     struct shared_file *shared_files;
     int exec_error;  /* of the first execve */
-    bool namespaces; /* the run has pid and mount namespaces */
-    bool own_proc;   /* and a /proc of its own */
-    bool want_network, tmpdir;
     char **environment; /* what the program gets */
 };
 

@@ -124,8 +124,8 @@ static void remember_text(const struct space *space, uint64_t address, uint64_t 
     ret->name = mapped ? mapped->name : NULL;
 }
 
-static int map_segment(struct session *s, struct task *t, int fd, const struct loaded_image *l,
-                       const struct image_segment *g)
+static void map_segment(struct session *s, struct task *t, const struct loaded_image *l,
+                        const struct image_segment *g, struct tracee_batch *batch)
 {
     uint64_t address = l->bias + g->address;
     struct map_op op = {.kind = MAP_OP_MAP,
@@ -135,20 +135,35 @@ static int map_segment(struct session *s, struct task *t, int fd, const struct l
                         .flags = MAP_PRIVATE,
                         .file = l->image_file,
                         .offset = g->cache_offset};
-    int64_t result;
-    int error = task_call(s, t, SYS_mmap,
-                          (uint64_t[6]){address, g->length, PROT_READ | PROT_EXEC,
-                                        MAP_PRIVATE | MAP_FIXED, (uint64_t)fd, g->cache_offset},
-                          &result);
 
-    if (error)
-        return error;
-    if ((uint64_t)result != address)
-        return result < 0 ? (int)result : -EINVAL;
+    tracee_batch_add(batch, SYS_mmap,
+                     (uint64_t[6]){address, g->length, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED,
+                                   TRACEE_BATCH_FD, g->cache_offset});
     emit_map(s, t, &op);
     maps_annotate(&t->space->maps, address, address + page_up(g->length), 0,
                   g->stubs ? image_store_name(s->images, SPACE_HIDDEN_NAME) : l->name);
-    return 0;
+}
+
+int space_run_batch(struct session *s, struct task *t, struct tracee_batch *batch)
+{
+    int error;
+
+    if (batch->count == 0)
+        return 0;
+    s->result->statistics.stops++;
+    t->regs_dirty = true;
+    t->regs.orig_rax = (unsigned long long)-1;
+    error = tracee_batch_run(&s->area, t->tid, &t->regs, batch);
+    for (size_t i = 0; i < batch->count && !error; i++) {
+        int64_t result = batch->call[i].result;
+
+        if (result < 0 && result > -4096)
+            error = (int)result;
+        else if (batch->call[i].nr == SYS_mmap && (uint64_t)result != batch->call[i].args[0])
+            error = -EINVAL;
+    }
+    tracee_batch_init(batch);
+    return error;
 }
 
 /* Is the whole range free, but for what the recorder reserved? */
@@ -182,14 +197,13 @@ static void image_span(const struct image *image, uint64_t bias, struct loaded_i
 }
 
 int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, uint64_t length,
-                  uint64_t offset)
+                  uint64_t offset, struct tracee_batch *batch)
 {
     struct stat st;
     struct image *image;
     struct loaded_image loaded;
     uint64_t bias, spent = 0;
-    int tracee_fd, error = 0;
-    int64_t ignored;
+    int error;
 
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return 0;
@@ -208,24 +222,24 @@ int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, u
     }
     remember_text(t->space, address, length, offset, &loaded);
     loaded.image_file = space_trace_file(s, image_fd(image), TRACE_FILE_IMAGE, "image");
-    error = tracee_send_fd(&s->area, t->tid, &t->regs, image_fd(image), &tracee_fd);
-    t->regs_dirty = true;
-    s->result->statistics.stops++;
+    if (tracee_batch_room(batch) < image_segment_count(image) + 2) {
+        error = space_run_batch(s, t, batch);
+        if (error)
+            return error;
+    }
+    error = tracee_batch_add_fd(&s->area, batch, image_fd(image));
     if (error)
         return error;
-    for (size_t i = 0; i < image_segment_count(image) && !error; i++) {
+    for (size_t i = 0; i < image_segment_count(image); i++) {
         const struct image_segment *g = image_segment(image, i);
         uint64_t start = bias + g->address;
 
         /* an overlay only where this mapping is; other executable segments come with their own mmap */
         if (!g->stubs && (start >= address + page_up(length) || start + g->length <= address))
             continue;
-        error = map_segment(s, t, tracee_fd, &loaded, g);
+        map_segment(s, t, &loaded, g, batch);
     }
-    if (!error)
-        error = task_call(s, t, SYS_close, (uint64_t[6]){(uint64_t)tracee_fd}, &ignored);
-    if (error)
-        return error;
+    tracee_batch_add(batch, SYS_close, (uint64_t[6]){TRACEE_BATCH_FD});
     t->space->images =
         realloc(t->space->images, (t->space->image_count + 1) * sizeof(*t->space->images));
     if (!t->space->images)

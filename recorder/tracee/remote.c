@@ -14,7 +14,6 @@
 #include "recorder/tracee/tracee.h"
 #include "recorder/tracee/wait.h"
 
-#define SCRATCH 0x800 /* offset in the page: message header and friends of remote calls */
 
 int tracee_area_open(struct tracee_area *area)
 {
@@ -77,6 +76,8 @@ static void put_call(struct user_regs_struct *r, uint64_t at, uint64_t nr, const
     r->r10 = args[3];
     r->r8 = args[4];
     r->r9 = args[5];
+    r->rbx = RECORDER_PAGE_ADDRESS + PAGE_BATCH; /* the blob stores the result there... */
+    r->rbp = 1;                                  /* ... and traps after one call */
     r->eflags &= ~0x100ull; /* no single stepping through the blob */
 }
 
@@ -135,8 +136,10 @@ struct scratch {
     uint64_t control_data[4];
 };
 
-int tracee_send_fd(const struct tracee_area *area, pid_t tid, const struct user_regs_struct *regs,
-                   int fd, int *ret_fd)
+_Static_assert(PAGE_SCRATCH + offsetof(struct scratch, control_data) + CMSG_LEN(0) == PAGE_BATCH_FD,
+               "the blob finds the received descriptor there");
+
+static int send_fd(const struct tracee_area *area, int fd)
 {
     union {
         char space[CMSG_SPACE(sizeof(int))];
@@ -147,10 +150,8 @@ int tracee_send_fd(const struct tracee_area *area, pid_t tid, const struct user_
     struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
                              .msg_controllen = sizeof(control)};
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    struct scratch *scratch = (struct scratch *)(void *)(area->page + SCRATCH);
-    uint64_t base = RECORDER_PAGE_ADDRESS + SCRATCH;
-    int64_t result;
-    int error;
+    struct scratch *scratch = (struct scratch *)(void *)(area->page + PAGE_SCRATCH);
+    uint64_t base = RECORDER_PAGE_ADDRESS + PAGE_SCRATCH;
 
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
@@ -165,14 +166,76 @@ int tracee_send_fd(const struct tracee_area *area, pid_t tid, const struct user_
     scratch->control_length = CMSG_SPACE(sizeof(int));
     scratch->iov_base = base + offsetof(struct scratch, byte);
     scratch->iov_length = 1;
-    error = tracee_call(area, tid, regs, SYS_recvmsg,
-                        (uint64_t[6]){TRACEE_FD_SOCKET, base, MSG_DONTWAIT}, &result);
+    return 0;
+}
+
+static const uint64_t receive_args[6] = {TRACEE_FD_SOCKET, RECORDER_PAGE_ADDRESS + PAGE_SCRATCH,
+                                         MSG_DONTWAIT};
+
+int tracee_send_fd(const struct tracee_area *area, pid_t tid, const struct user_regs_struct *regs,
+                   int fd, int *ret_fd)
+{
+    const struct scratch *scratch = (const struct scratch *)(void *)(area->page + PAGE_SCRATCH);
+    int64_t result;
+    int error = send_fd(area, fd);
+
+    if (!error)
+        error = tracee_call(area, tid, regs, SYS_recvmsg, receive_args, &result);
     if (error)
         return error;
     if (result < 0)
         return (int)result;
-    memcpy(ret_fd, (uint8_t *)scratch->control_data + CMSG_LEN(0), sizeof(int));
+    memcpy(ret_fd, area->page + PAGE_BATCH_FD, sizeof(int));
     return scratch->control_length >= CMSG_LEN(sizeof(int)) ? 0 : -EMFILE;
+}
+
+void tracee_batch_init(struct tracee_batch *batch)
+{
+    batch->count = 0;
+}
+
+size_t tracee_batch_room(const struct tracee_batch *batch)
+{
+    return PAGE_BATCH_MAX - batch->count;
+}
+
+void tracee_batch_add(struct tracee_batch *batch, uint64_t nr, const uint64_t args[6])
+{
+    if (tracee_batch_room(batch) == 0)
+        return;
+    batch->call[batch->count].nr = nr;
+    memcpy(batch->call[batch->count].args, args, sizeof(batch->call[0].args));
+    batch->count++;
+}
+
+int tracee_batch_add_fd(const struct tracee_area *area, struct tracee_batch *batch, int fd)
+{
+    int error = send_fd(area, fd);
+
+    if (!error)
+        tracee_batch_add(batch, SYS_recvmsg, receive_args);
+    return error;
+}
+
+int tracee_batch_run(const struct tracee_area *area, pid_t tid, const struct user_regs_struct *regs,
+                     struct tracee_batch *batch)
+{
+    struct user_regs_struct r = *regs;
+    int error;
+
+    _Static_assert(sizeof(batch->call[0]) == PAGE_BATCH_ENTRY_SIZE, "the blob's entry size");
+    if (batch->count == 0)
+        return 0;
+    memcpy(area->page + PAGE_BATCH, batch->call, batch->count * sizeof(batch->call[0]));
+    put_call(&r, blob_address(BLOB_ENTRY_BATCH), 0, (uint64_t[6]){0});
+    r.rbx = RECORDER_PAGE_ADDRESS + PAGE_BATCH;
+    r.rbp = batch->count;
+    error = tracee_set_regs(tid, &r);
+    if (!error)
+        error = run_to_trap(tid, PTRACE_CONT);
+    if (!error)
+        memcpy(batch->call, area->page + PAGE_BATCH, batch->count * sizeof(batch->call[0]));
+    return error;
 }
 
 static int await_birth(pid_t child)

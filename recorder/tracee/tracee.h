@@ -55,6 +55,24 @@ int tracee_call(const struct tracee_area *area, pid_t tid, const struct user_reg
  * written. The seccomp filter stops this one: both stops are consumed. */
 int tracee_call_at(pid_t tid, const struct user_regs_struct *regs, uint64_t at, uint64_t nr,
                    const uint64_t args[6], int64_t *ret);
+/* Several system calls of the stopped tracee for the price of one stop. */
+struct tracee_batch {
+    size_t count;
+    struct {
+        uint64_t nr, args[6];
+        int64_t result;
+    } call[16];
+};
+#define TRACEE_BATCH_FD ((uint64_t)-2) /* as rdi or r8: the descriptor received last */
+void tracee_batch_init(struct tracee_batch *batch);
+size_t tracee_batch_room(const struct tracee_batch *batch);
+void tracee_batch_add(struct tracee_batch *batch, uint64_t nr, const uint64_t args[6]);
+/* The tracee receives a descriptor of ours: TRACEE_BATCH_FD names it until the next one. */
+int tracee_batch_add_fd(const struct tracee_area *area, struct tracee_batch *batch, int fd);
+/* Runs and empties nothing: results are in the entries. The registers are clobbered as above. */
+int tracee_batch_run(const struct tracee_area *area, pid_t tid, const struct user_regs_struct *regs,
+                     struct tracee_batch *batch);
+
 /* Hand a descriptor of ours to the tracee: its number there in *ret_fd (lowest free, not cloexec). */
 int tracee_send_fd(const struct tracee_area *area, pid_t tid, const struct user_regs_struct *regs,
                    int fd, int *ret_fd);

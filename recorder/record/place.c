@@ -1,0 +1,246 @@
+/* Making, cleaning and ending the place. The reaper does what can only be done inside: it resets the pid
+ * counter, empties the temporary directory and counts what is left. */
+#include "recorder/record/place.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "recorder/base/file.h"
+#include "recorder/base/log.h"
+#include "recorder/record/record.h"
+#include "recorder/record/start.h"
+
+enum reaper_command {
+    REAPER_RESET = 'r', /* answer: 1 done, 0 a new place is needed */
+    REAPER_EMPTY = 'e', /* kill everybody else; answer: 1 nobody there */
+};
+
+enum ready_bits { READY = 1, READY_NO_PROC = 2, READY_NO_TMPDIR = 4 };
+
+static void write_text(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        if (write(fd, text, strlen(text)) < 0)
+            log_debug("%s: %s", path, strerror(errno));
+        close(fd);
+    }
+}
+
+static void map_own_ids(uid_t uid, gid_t gid)
+{
+    char text[64];
+
+    write_text("/proc/self/setgroups", "deny");
+    snprintf(text, sizeof(text), "%u %u 1", uid, uid);
+    write_text("/proc/self/uid_map", text);
+    snprintf(text, sizeof(text), "%u %u 1", gid, gid);
+    write_text("/proc/self/gid_map", text);
+}
+
+static void loopback_up(void)
+{
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+    if (fd >= 0) {
+        ioctl(fd, SIOCSIFFLAGS, &request);
+        close(fd);
+    }
+}
+
+/* ---- the reaper ---------------------------------------------------------------------------- */
+
+static int mount_tmpdir(void)
+{
+    return mount("tmpfs", START_TMPDIR, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
+}
+
+static bool directory_is_empty(const char *path)
+{
+    DIR *directory = opendir(path);
+    bool empty = true;
+
+    if (!directory)
+        return false;
+    for (const struct dirent *e; empty && (e = readdir(directory));)
+        empty = strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0;
+    closedir(directory);
+    return empty;
+}
+
+static char reset(bool tmpdir, int last_pid)
+{
+    if (tmpdir && !directory_is_empty(START_TMPDIR)) {
+        if (umount2(START_TMPDIR, MNT_DETACH) < 0 || mount_tmpdir() < 0)
+            return 0;
+    }
+    /* proc(5), /proc/sys/kernel/ns_last_pid: the next pid is 2 again */
+    return pwrite(last_pid, "1", 1, 0) == 1;
+}
+
+static void reaper_main(const struct place *plan, uid_t uid, gid_t gid, int command)
+{
+    char byte = READY, ask;
+    sigset_t all;
+    int last_pid;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    prctl(PR_SET_NAME, "rrtest-reaper");
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    if (plan->user_namespace)
+        map_own_ids(uid, gid);
+    signal(SIGCHLD, SIG_IGN); /* orphans vanish by themselves */
+    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+    if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
+        byte |= READY_NO_PROC;
+    if (plan->tmpdir && mount_tmpdir() < 0)
+        byte |= READY_NO_TMPDIR;
+    if (plan->network)
+        loopback_up();
+    dup2(command, 3);
+    close_range(4, ~0u, 0);
+    close_range(0, 2, 0);
+    last_pid = open("/proc/sys/kernel/ns_last_pid", O_RDWR | O_CLOEXEC);
+    if (write(3, &byte, 1) != 1)
+        _exit(1);
+    while (read(3, &ask, 1) == 1) {
+        if (ask == REAPER_EMPTY)
+            byte = kill(-1, SIGKILL) < 0 && errno == ESRCH;
+        else
+            byte = reset(plan->tmpdir && !(byte & READY_NO_TMPDIR), last_pid);
+        if (write(3, &byte, 1) != 1)
+            break;
+    }
+    _exit(0);
+}
+
+/* ---- our side ------------------------------------------------------------------------------ */
+
+static char ask(struct place *place, char what)
+{
+    char answer = 0;
+
+    if (write(place->command, &what, 1) != 1)
+        return 0;
+    for (;;) {
+        ssize_t n = read(place->command, &answer, 1);
+
+        if (n == 1)
+            return answer;
+        if (n == 0 || errno != EINTR)
+            return 0;
+    }
+}
+
+static void end(struct place *place)
+{
+    if (place->reaper > 0) {
+        kill(place->reaper, SIGKILL);
+        while (waitpid(place->reaper, NULL, __WALL) < 0 && errno == EINTR)
+            ;
+    }
+    close_fd(&place->reaper_pidfd);
+    close_fd(&place->command);
+    place->reaper = 0;
+}
+
+static pid_t clone_reaper(struct place *place, int command)
+{
+    unsigned long flags = CLONE_NEWPID | CLONE_NEWNS | SIGCHLD;
+    uid_t uid = geteuid();
+    gid_t gid = getegid();
+    pid_t pid;
+
+    if (place->network)
+        flags |= CLONE_NEWNET;
+    if (place->user_namespace)
+        flags |= CLONE_NEWUSER;
+    pid = (pid_t)syscall(SYS_clone, flags, 0, 0, 0, 0);
+    if (pid == 0)
+        reaper_main(place, uid, gid, command);
+    return pid < 0 ? -errno : pid;
+}
+
+static int make(struct place *place, uint32_t guards_off)
+{
+    int pair[2];
+    char byte = 0;
+    pid_t pid;
+
+    *place = (struct place){.reaper_pidfd = -1, .command = -1, .guards = guards_off};
+    if (guards_off & RECORD_GUARD_PIDS)
+        return -EPERM;
+    place->tmpdir = !(guards_off & RECORD_GUARD_TMPDIR);
+    place->network = !(guards_off & RECORD_GUARD_NETWORK);
+    place->user_namespace = geteuid() != 0;
+    if (place->tmpdir && mkdir(START_TMPDIR, 01777) == 0)
+        chmod(START_TMPDIR, 01777);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+        return -errno;
+    pid = clone_reaper(place, pair[1]);
+    close(pair[1]);
+    place->command = pair[0];
+    if (pid < 0) {
+        close_fd(&place->command);
+        return pid;
+    }
+    place->reaper = pid;
+    while (read(place->command, &byte, 1) < 0 && errno == EINTR)
+        ;
+    place->reaper_pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (!(byte & READY) || place->reaper_pidfd < 0) {
+        end(place);
+        return -EPERM;
+    }
+    place->own_proc = !(byte & READY_NO_PROC);
+    place->tmpdir = place->tmpdir && !(byte & READY_NO_TMPDIR);
+    return 0;
+}
+
+struct place *place_take(uint32_t guards_off, int *ret_error)
+{
+    static struct place place = {.reaper_pidfd = -1, .command = -1};
+    static pid_t owner;
+
+    if (owner != getpid()) { /* a forked worker makes its own */
+        place = (struct place){.reaper_pidfd = -1, .command = -1};
+        owner = getpid();
+    }
+    if (place.reaper > 0 && (place.guards != guards_off || !ask(&place, REAPER_RESET)))
+        end(&place);
+    if (place.reaper <= 0) {
+        *ret_error = make(&place, guards_off);
+        if (*ret_error)
+            return NULL;
+    }
+    *ret_error = 0;
+    return &place;
+}
+
+bool place_is_empty(struct place *place)
+{
+    return place->reaper <= 0 || ask(place, REAPER_EMPTY);
+}
+
+void place_leave(struct place *place, bool spoiled)
+{
+    if (spoiled)
+        end(place);
+}
