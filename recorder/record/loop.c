@@ -13,6 +13,7 @@
 #include "recorder/record/session.h"
 #include "recorder/record/signal.h"
 #include "recorder/record/space.h"
+#include "recorder/record/step.h"
 #include "recorder/record/timers.h"
 #include "recorder/record/traps.h"
 
@@ -276,23 +277,27 @@ static void handle_stop(struct session *s, struct task *t, const struct stop *st
 static void run(struct session *s, struct task *t)
 {
     struct stop stop;
+    bool stepped;
     int got;
 
     session_load_counters(s, t);
-    if (task_flush(t) < 0 || ptrace(PTRACE_CONT, t->tid, 0, 0) < 0) {
+    stepped = step_due(s, t);
+    if (task_flush(t) < 0 || (!stepped && ptrace(PTRACE_CONT, t->tid, 0, 0) < 0)) {
         if (errno != ESRCH)
             log_debug("task %u: %s", t->id, strerror(errno));
     }
-    t->at_seccomp = false;
     t->needs_event = true;
     t->steps_done = 0;
     for (;;) {
-        got = wait_next(t->tid, true, &stop);
-        if (got != -EINTR)
-            break;
-        if (over_time(s, t))
+        got = stepped ? step_next(s, t, &stop) : wait_next(t->tid, true, &stop);
+        if (got == -EINTR && over_time(s, stepped ? NULL : t))
             return;
+        if (got == 0)
+            stepped = false;
+        else if (got != -EINTR)
+            break;
     }
+    t->at_seccomp = false;
     if (got < 0) {
         process_task_dead(s, t, 0);
         return;

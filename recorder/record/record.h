@@ -45,6 +45,7 @@ struct record_options {
     bool (*interrupted)(void *context);
     void *interrupted_context;
     uint32_t guards_off;      /* enum record_guard bits: nondeterminism tests only */
+    struct record_stepper *stepper; /* recorder/record/step.h: the single-step checker only */
 };
 
 /* Guards of design.md section 9 that tests switch off one by one (RRTEST_GUARD_OFF=name,...). */
