@@ -11,6 +11,7 @@
 #include "recorder/record/blocking.h"
 #include "recorder/record/fds.h"
 #include "recorder/record/filter.h"
+#include "recorder/record/guards.h"
 #include "recorder/record/inject.h"
 #include "recorder/record/output.h"
 #include "recorder/record/process.h"
@@ -358,8 +359,12 @@ void call_entry(struct session *s, struct task *t)
         act(s, t, c, call_answer(c, -ENOSYS));
         return;
     }
+    if (fds_names_ours(c)) {
+        act(s, t, c, call_answer(c, -EBADF));
+        return;
+    }
     check = syscall_check(c->nr, c->args, &memory, message, sizeof(message));
-    if (check > 0) {
+    if (check > 0 && !guards_let_run(s->options->guards_off, c->nr)) {
         act(s, t, c, call_answer(c, -check));
         return;
     }

@@ -55,8 +55,10 @@ static void bend(struct cpuid_entry *e)
     case 0x1f:
         e->d = 0; /* x2APIC id */
         break;
-    case 0x8000001e:
+    case 0x8000001e: /* extended APIC id; core and node ids */
         e->a = 0;
+        e->b &= ~0xffu;
+        e->c &= ~0xffu;
         break;
     default:
         break;
@@ -90,6 +92,30 @@ static void add_range(struct tracee_area *area, size_t *count, uint32_t first)
         for (unsigned i = 0; i < n; i++)
             add(area, count, leaf, i, false);
     }
+}
+
+/* Intel answers for a basic leaf beyond the last one as for the last one. */
+static uint32_t effective_leaf(uint32_t leaf)
+{
+    uint32_t last, b, c, d;
+
+    if (leaf >= 0x40000000u)
+        return leaf;
+    __cpuid(0, last, b, c, d);
+    return leaf > last ? last : leaf;
+}
+
+void cpuid_answer(uint32_t leaf, uint32_t subleaf, unsigned guards_off, uint32_t ret[4])
+{
+    struct cpuid_entry e = {.leaf = effective_leaf(leaf), .subleaf = subleaf};
+
+    __cpuid_count(leaf, subleaf, e.a, e.b, e.c, e.d);
+    if (!(guards_off & RECORD_GUARD_CPUID))
+        bend(&e);
+    ret[0] = e.a;
+    ret[1] = e.b;
+    ret[2] = e.c;
+    ret[3] = e.d;
 }
 
 /* Filled once per process: each cpuid costs 6.5 us in a VM. */

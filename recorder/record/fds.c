@@ -241,6 +241,14 @@ static bool is_ours(int fd)
     return fd == TRACEE_FD_AREA || fd == TRACEE_FD_SOCKET;
 }
 
+bool fds_names_ours(const struct call *c)
+{
+    for (int i = 0; i < c->row->argument_count; i++)
+        if (c->row->arguments[i].shape == SHAPE_FD && is_ours((int)c->args[i]))
+            return true;
+    return false;
+}
+
 enum call_action model_close(struct session *s, struct task *t, struct call *c)
 {
     if (is_ours((int)c->args[0]))

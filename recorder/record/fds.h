@@ -19,6 +19,8 @@ void fds_exec(struct session *s, struct files *files);
 void fds_duplicate(struct session *s, struct files *files, int from, int to);
 /* Our duplicate of the task's fd (pidfd_getfd); negative errno. */
 int fds_take(struct task *t, int fd);
+/* Is one of the call's descriptors the recorder's? The program must not know it. */
+bool fds_names_ours(const struct call *c);
 struct fd_object *fds_object(struct files *files, int fd);
 void fds_object_unref(struct session *s, struct fd_object *object);
 struct fd_object *fds_object_new(struct session *s, struct task *t, int fd, enum fd_kind kind);

@@ -8,6 +8,7 @@
 
 #include "include/rrtest/recorder_page.h"
 #include "recorder/base/log.h"
+#include "recorder/record/cpuid.h"
 #include "recorder/record/inject.h"
 #include "recorder/record/signal.h"
 #include "recorder/record/space.h"
@@ -153,14 +154,13 @@ static void set_register(struct user_regs_struct *r, unsigned number, unsigned s
 
 static void answer_cpuid(struct session *s, struct task *t)
 {
-    uint32_t a = (uint32_t)t->regs.rax, c = (uint32_t)t->regs.rcx, b = 0, d = 0;
+    uint32_t r[4];
 
-    (void)s;
-    __asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-    t->regs.rax = a;
-    t->regs.rbx = b;
-    t->regs.rcx = c;
-    t->regs.rdx = d;
+    cpuid_answer((uint32_t)t->regs.rax, (uint32_t)t->regs.rcx, s->options->guards_off, r);
+    t->regs.rax = r[0];
+    t->regs.rbx = r[1];
+    t->regs.rcx = r[2];
+    t->regs.rdx = r[3];
 }
 
 static void answer_instruction(struct session *s, struct task *t, uint64_t at)
