@@ -21,6 +21,7 @@
 static const char *const map_names[] = {
     [MAP_OP_RESET] = "reset",     [MAP_OP_MAP] = "map",     [MAP_OP_UNMAP] = "unmap",
     [MAP_OP_PROTECT] = "protect", [MAP_OP_REMAP] = "remap", [MAP_OP_RANGE] = "range",
+    [MAP_OP_ADVISE] = "advise",
 };
 static_assert(sizeof(map_names) / sizeof(map_names[0]) == MAP_OP_KIND_COUNT,
               "every kind has a name");

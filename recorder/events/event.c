@@ -16,6 +16,7 @@ static const char *const names[EVENT_KIND_COUNT] = {
     [EVENT_EXIT] = "exit",
     [EVENT_CHECKSUM] = "checksum",
     [EVENT_END] = "end",
+    [EVENT_MEMORY] = "memory",
 };
 
 const char *event_kind_name(enum event_kind kind)

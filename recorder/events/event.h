@@ -26,6 +26,7 @@ enum event_kind {
     EVENT_EXIT,        /* the task ended (status as wait(2) would say in `status`) */
     EVENT_CHECKSUM,    /* no stop: memory checksum of the task's address space at this point */
     EVENT_END,         /* end of the run; `status` is the run's exit status */
+    EVENT_MEMORY,      /* no stop: another task changed this task's memory (process_vm_writev) */
     EVENT_KIND_COUNT
 };
 const char *event_kind_name(enum event_kind kind); /* "syscall", "preempt", ... */
@@ -45,6 +46,7 @@ enum map_op_kind {
     MAP_OP_PROTECT, /* address, length, prot */
     MAP_OP_REMAP,   /* address, length -> new_address, new_length (MREMAP_FIXED) */
     MAP_OP_RANGE,   /* CHECKSUM: a range that was summed (none: all writable memory); no change */
+    MAP_OP_ADVISE,  /* address, length, prot: the advice of madvise(2) that fork looks at */
     MAP_OP_KIND_COUNT
 };
 struct map_op {

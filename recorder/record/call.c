@@ -16,6 +16,7 @@
 #include "recorder/record/output.h"
 #include "recorder/record/process.h"
 #include "recorder/record/session.h"
+#include "recorder/record/shared.h"
 #include "recorder/record/signal.h"
 
 int call_memory_read(void *task, struct taddr address, void *ret, size_t length)
@@ -211,6 +212,7 @@ static void finish_run(struct session *s, struct task *t, struct call *c)
     read_outputs(s, t, c);
     fds_after_call(s, t, c);
     output_capture(s, t, c);
+    shared_file_changed(s, t, c);
     t->regs.rax = (uint64_t)c->result;
     if (c->result == -EPIPE)
         output_broken_pipe(s, t, c);

@@ -15,6 +15,7 @@
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
 #include "recorder/record/image_store.h"
+#include "recorder/record/shared.h"
 #include "recorder/record/space.h"
 
 #define OURS_START RECORDER_PAGE_ADDRESS
@@ -59,8 +60,8 @@ static void mapped_file(struct session *s, struct task *t, struct call *c, struc
     const char *name = name_of_fd(s, t, (int)c->args[4]);
     bool shared = op->flags & MAP_SHARED;
 
-    op->file = space_trace_file(s, fd, shared ? TRACE_FILE_SHARED : TRACE_FILE_CONTENT,
-                                name ? name : "file");
+    op->file = shared ? shared_file_id(s, fd, st, name ? name : "file")
+                      : space_trace_file(s, fd, TRACE_FILE_CONTENT, name ? name : "file");
     emit_map(s, t, op);
     maps_annotate(&t->space->maps, op->address, op->address + page_up(op->length),
                   shared ? object_of_file(st) : 0, name);
@@ -283,6 +284,15 @@ static void madvise_finished(struct session *s, struct task *t, struct call *c)
     }
 }
 
+static void fork_advice_finished(struct session *s, struct task *t, struct call *c)
+{
+    struct map_op op = {.kind = MAP_OP_ADVISE, .address = c->args[0], .length = page_up(c->args[1]),
+                        .prot = (uint32_t)c->args[2]};
+
+    if (c->result == 0)
+        emit_map(s, t, &op);
+}
+
 enum call_action model_madvise(struct session *s, struct task *t, struct call *c)
 {
     (void)s;
@@ -291,6 +301,12 @@ enum call_action model_madvise(struct session *s, struct task *t, struct call *c
     case MADV_DONTNEED:
     case 24: /* MADV_DONTNEED_LOCKED */
         c->finish = madvise_finished;
+        return CALL_RUN;
+    case MADV_DONTFORK:
+    case MADV_DOFORK:
+    case MADV_WIPEONFORK:
+    case MADV_KEEPONFORK:
+        c->finish = fork_advice_finished;
         return CALL_RUN;
     case MADV_FREE: /* the kernel may drop the pages at any time: do it now, as it is allowed to */
         c->run_args[2] = MADV_DONTNEED;

@@ -12,7 +12,5 @@ enum call_action model_brk(struct session *s, struct task *t, struct call *c);
 enum call_action model_madvise(struct session *s, struct task *t, struct call *c);
 enum call_action model_shmat(struct session *s, struct task *t, struct call *c);
 enum call_action model_shmdt(struct session *s, struct task *t, struct call *c);
-/* A finished write(2)-like call or ftruncate may have changed a file that is mapped shared. */
-void mm_file_changed(struct session *s, struct task *t, struct call *c);
 
 #endif

@@ -191,7 +191,7 @@ static void leave(struct session *s, struct task *t, int status)
         return;
     t->left = true;
     call_drop(s, t);
-    if (t->space->references == 1)
+    if (t->space->references == 1 && t->process->live_tasks == 1)
         emit_memory_checksum(s, t);
     emit_begin(s, t, EVENT_EXIT)->status = status;
     futexes_task_exits(s, t);
@@ -215,6 +215,13 @@ void process_task_exiting(struct session *s, struct task *t, int status)
 
 static void all_leave(struct session *s, struct process *p, int status)
 {
+    for (struct task *o = s->tasks; o; o = o->next) {
+        if (o->process != p || o->state == TASK_EXITING)
+            continue;
+        if ((uint32_t)o->space->references == p->live_tasks && p->live_tasks > 1)
+            emit_memory_checksum(s, o);
+        break;
+    }
     for (struct task *o = s->tasks; o; o = o->next)
         if (o->process == p && o->state != TASK_EXITING)
             leave(s, o, status);
@@ -244,7 +251,11 @@ static void collect_group(struct session *s, struct process *p)
         if (!victim)
             break;
         do {
-            got = wait_next(victim->tid, true, &stop);
+            stop = victim->kernel_stop;
+            got = 1;
+            if (!stop.tid)
+                got = wait_next(victim->tid, true, &stop);
+            victim->kernel_stop.tid = 0;
             if (got == 1 && stop.kind != STOP_EXIT && stop.kind != STOP_DEAD)
                 ptrace(PTRACE_CONT, victim->tid, 0, stop.kind == STOP_SIGNAL ? stop.signal : 0);
         } while (got == -EINTR || (got == 1 && stop.kind != STOP_EXIT && stop.kind != STOP_DEAD));
@@ -283,6 +294,33 @@ static void report_crash(struct session *s, struct task *t, int signal)
     bytes_done(&text);
 }
 
+/* The kernel's own default action: the signal is sent, reported to us at the task's next stop, and let
+ * through there; only then are the other threads killed. False: the task is gone already. */
+static bool deliver_fatal(struct task *t, int signal)
+{
+    struct stop stop;
+    int let_through = 0;
+
+    syscall(SYS_tgkill, t->process->tgid, t->tid, signal);
+    do {
+        int got;
+
+        if (ptrace(PTRACE_CONT, t->tid, 0, let_through) < 0)
+            return true;
+        if (signal == SIGKILL || let_through)
+            return true;
+        do
+            got = wait_next(t->tid, true, &stop);
+        while (got == -EINTR);
+        if (got < 0 || stop.kind == STOP_DEAD)
+            return false;
+        if (stop.kind == STOP_SIGNAL && stop.signal == signal)
+            let_through = signal;
+    } while (stop.kind != STOP_EXIT);
+    t->kernel_stop = stop;
+    return true;
+}
+
 void process_kill(struct session *s, struct task *t, int signal)
 {
     struct process *p = t->process;
@@ -303,9 +341,12 @@ void process_kill(struct session *s, struct task *t, int signal)
     t->regs.orig_rax = (unsigned long long)-1;
     t->regs_dirty = true;
     task_flush(t);
-    syscall(SYS_tgkill, p->tgid, t->tid, signal);
-    ptrace(PTRACE_CONT, t->tid, 0, 0);
-    collect_group(s, p);
+    if (deliver_fatal(t, signal))
+        collect_group(s, p);
+    else {
+        process_task_dead(s, t, signal);
+        collect_group(s, p);
+    }
 }
 
 /* ---- exit ---------------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 #include "recorder/record/fds.h"
 #include "recorder/record/filter.h"
 #include "recorder/record/process.h"
+#include "recorder/record/shared.h"
 
 #include <sched.h>
 
@@ -246,6 +247,7 @@ void session_done(struct session *s)
     free(s->building.file_writes);
     bytes_done(&s->building.data);
     sched_free(s->sched);
+    shared_files_free(s);
     futex_free(s->futexes);
     clock_free(s->clock);
     tracee_area_close(&s->area);

@@ -140,6 +140,15 @@ static int protect(struct replay_session *r, struct replay_task *t, const struct
     return error ? error : (int)result;
 }
 
+static int advise(struct replay_session *r, struct replay_task *t, const struct map_op *op)
+{
+    int64_t result;
+    int error =
+        replay_task_call(r, t, SYS_madvise, (uint64_t[6]){op->address, op->length, op->prot}, &result);
+
+    return error ? error : (int)result;
+}
+
 static int apply_op(struct replay_session *r, struct replay_task *t, const struct map_op *op)
 {
     switch (op->kind) {
@@ -151,6 +160,8 @@ static int apply_op(struct replay_session *r, struct replay_task *t, const struc
         return protect(r, t, op);
     case MAP_OP_REMAP:
         return remap(r, t, op);
+    case MAP_OP_ADVISE:
+        return advise(r, t, op);
     case MAP_OP_RESET: /* done: an exec starts in a space of its own */
     case MAP_OP_RANGE:
     case MAP_OP_KIND_COUNT:
@@ -162,7 +173,8 @@ static int apply_op(struct replay_session *r, struct replay_task *t, const struc
 int replay_apply_maps(struct replay_session *r, struct replay_task *t)
 {
     static const char *const names[MAP_OP_KIND_COUNT] = {"reset",   "map",   "unmap",
-                                                         "protect", "remap", "range"};
+                                                         "protect", "remap", "range",
+                                                         "advise"};
     const struct event *e = r->event;
 
     for (size_t i = 0; i < e->map_count; i++) {

@@ -150,6 +150,7 @@ static int (*const handlers[EVENT_KIND_COUNT])(struct replay_session *, struct r
     [EVENT_EXIT] = handle_exit,
     [EVENT_CHECKSUM] = handle_checksum,
     [EVENT_END] = handle_end,
+    [EVENT_MEMORY] = apply,
 };
 
 static int handle(struct replay_session *r)

@@ -221,6 +221,7 @@ void maps_apply(struct maps *m, const struct map_op *op)
                   false);
         break;
     case MAP_OP_RANGE:
+    case MAP_OP_ADVISE:
     case MAP_OP_KIND_COUNT:
         break;
     }
