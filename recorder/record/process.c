@@ -276,13 +276,12 @@ static bool dumps_core(int signal)
     return (set & signal_bit(signal)) != 0;
 }
 
-/* A crash of the program's own process, else the first one of any other, is what the run's message is
- * about; so stacks are read once or twice a run. */
+/* What became of other processes is the program's own business. */
 static void report_crash(struct session *s, struct task *t, int signal)
 {
     struct bytes text;
 
-    if (!dumps_core(signal) || s->ended || (s->result->message && t->process != s->first))
+    if (!dumps_core(signal) || s->ended || t->process != s->first)
         return;
     bytes_init(&text);
     stack_append_all(s, t, &text);

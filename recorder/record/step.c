@@ -214,18 +214,21 @@ static int leave_call(struct task *t, struct stop *ret, bool *ret_late)
 int step_next(struct session *s, struct task *t, struct stop *ret)
 {
     struct record_stepper *stepper = s->options->stepper;
-    struct step step = {.resumed = true};
+    struct step step = {.resumed = !stepper->interrupted};
     bool late = false;
     int got;
 
+    stepper->interrupted = false;
     if (at_skipped_call(t)) {
         got = leave_call(t, ret, &late);
         if (got != 1 || !is_step(ret, STEP_OTHER))
             return got;
     }
     while (stepper->done < stepper->steps) {
-        if (late)
+        if (late) {
+            stepper->interrupted = true;
             return -EINTR;
+        }
         got = step_once(s, t, &step, ret, &late);
         if (got != 1 || !is_step(ret, step.kind))
             return got;

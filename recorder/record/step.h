@@ -29,7 +29,8 @@ struct record_stepper {
     uint64_t steps;       /* and ends after so many instructions */
     void (*look)(void *context, struct session *s, struct task *t, const struct step *step);
     void *context;
-    uint64_t done; /* steps made */
+    uint64_t done;    /* steps made */
+    bool interrupted; /* the last step_next() returned -EINTR: nothing has happened since */
 };
 
 /* Is t to be resumed by step_next()? If not yet, its counter is loaded such that it traps in time.

@@ -30,11 +30,7 @@ uint64_t traps_original_ip(struct task *t, bool *ret_exact)
         return t->regs.rip;
     }
     where = image_locate(l->image, address);
-    if (where.place == IMAGE_STUB_HEAD) {
-        *ret_exact = address == where.copy || where.exact;
-        return where.start + l->bias;
-    }
-    if (where.place == IMAGE_STUB_BODY) {
+    if (where.place == IMAGE_STUB_HEAD || where.place == IMAGE_STUB_BODY) {
         *ret_exact = where.exact;
         return where.original + l->bias;
     }
@@ -88,11 +84,10 @@ static bool at_system_call(struct task *t)
 static bool walk(struct session *s, struct task *t, uint32_t steps)
 {
     struct stop stop;
-    bool handled = false;
 
     *tracee_page_word(&s->area, PAGE_TICKS) = t->ticks_loaded = 1ll << 62;
     *tracee_page_word(&s->area, PAGE_ATOMICS) = t->atomics_loaded = 1ll << 62;
-    for (uint32_t i = 0; i < steps + 64 && !handled; i++) {
+    for (uint32_t i = 0; i < steps + 64; i++) {
         bool exact;
 
         traps_original_ip(t, &exact);
@@ -105,14 +100,13 @@ static bool walk(struct session *s, struct task *t, uint32_t steps)
         if (got > 0) {
             session_account(s, t);
             if (stop.kind == STOP_SIGNAL)
-                traps_handle_signal(s, t, stop.signal);
-            handled = true;
-            break;
+                traps_handle_signal(s, t, stop.signal); /* t may be gone */
+            return false;
         }
         t->steps_done++;
     }
     session_account(s, t);
-    return !handled;
+    return true;
 }
 
 static void counter_trapped(struct session *s, struct task *t, int counter)
