@@ -60,8 +60,9 @@ static void mapped_file(struct session *s, struct task *t, struct call *c, struc
     const char *name = name_of_fd(s, t, (int)c->args[4]);
     bool shared = op->flags & MAP_SHARED;
 
-    op->file = shared ? shared_file_id(s, fd, st, name ? name : "file")
-                      : space_trace_file(s, fd, TRACE_FILE_CONTENT, name ? name : "file");
+    op->file = shared ? shared_file_id(s, fd, st, name ? name : "file") : shared_file_known(s, st);
+    if (!op->file)
+        op->file = space_trace_file(s, fd, TRACE_FILE_CONTENT, name ? name : "file");
     emit_map(s, t, op);
     maps_annotate(&t->space->maps, op->address, op->address + page_up(op->length),
                   shared ? object_of_file(st) : 0, name);

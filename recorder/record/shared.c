@@ -21,12 +21,26 @@ struct shared_file {
     struct shared_file *next;
 };
 
-uint32_t shared_file_id(struct session *s, int fd, const struct stat *st, const char *name)
+static struct shared_file *find(struct session *s, const struct stat *st)
 {
     struct shared_file *f = s->shared_files;
 
     while (f && (f->device != st->st_dev || f->inode != st->st_ino))
         f = f->next;
+    return f;
+}
+
+uint32_t shared_file_known(struct session *s, const struct stat *st)
+{
+    struct shared_file *f = find(s, st);
+
+    return f ? f->id : 0;
+}
+
+uint32_t shared_file_id(struct session *s, int fd, const struct stat *st, const char *name)
+{
+    struct shared_file *f = find(s, st);
+
     if (f)
         return f->id;
     f = calloc(1, sizeof(*f));
@@ -89,8 +103,7 @@ void shared_file_changed(struct session *s, struct task *t, struct call *c)
     fd = space_open_fd(t, number);
     if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return;
-    while (f && (f->device != st.st_dev || f->inode != st.st_ino))
-        f = f->next;
+    f = find(s, &st);
     if (!f)
         return;
     emit_file_write(s, f->id, 0, NULL, (uint64_t)st.st_size);
