@@ -19,9 +19,9 @@
 
 #define CACHE_MAGIC "RRIMAGE"
 /* Bump on any change of the layout below. */
-#define CACHE_FORMAT 1
+#define CACHE_FORMAT 2
 /* Bump whenever the same file would be rewritten differently. */
-#define REWRITER_VERSION 1
+#define REWRITER_VERSION 3
 
 enum cache_table {
     TABLE_SEGMENTS, /* struct image_segment */
@@ -42,7 +42,9 @@ struct cache_window {
     uint16_t map_count;
     uint8_t length; /* bytes overwritten */
     uint8_t kind;   /* enum image_point */
-    uint16_t zero;
+    uint8_t entry;  /* offset in the hot part at which the window enters it */
+    uint8_t edge;   /* a branch led through the stub on its way to `target`, itself unmoved */
+    uint32_t target;
 };
 
 struct cache_cold {

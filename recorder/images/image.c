@@ -140,7 +140,7 @@ static uint64_t copy_of(const struct image *image, const struct cache_window *w,
     uint64_t distance = address - (image->header->base + w->start);
 
     for (uint32_t i = 0; map && i < w->map_count; i++)
-        if (map[i].original == distance)
+        if (map[i].original == distance && map[i].at >= w->entry)
             return image->header->base + (uint64_t)image->header->displacement + w->hot + map[i].at;
     return 0;
 }
@@ -159,7 +159,7 @@ static bool locate_window(const struct image *image, uint64_t address, struct im
         else
             high = middle;
     }
-    if (low == 0 || at - windows[low - 1].start >= windows[low - 1].length)
+    if (low == 0 || at - windows[low - 1].start >= windows[low - 1].length || windows[low - 1].edge)
         return false;
     fill_window(image, &windows[low - 1], ret);
     ret->original = address;
@@ -178,6 +178,8 @@ static void locate_in_part(const struct image *image, const struct cache_window 
     while (i + 1 < count && map[i + 1].at <= at)
         i++;
     ret->original = ret->start + map[i].original;
+    if (w->edge)
+        ret->original = image->header->base + w->target;
     ret->place = map[i].state == STATE_BODY ? IMAGE_STUB_BODY : IMAGE_STUB_HEAD;
     ret->exact = map[i].state == STATE_BODY && map[i].at == at;
     ret->counted = map[i].state == STATE_COUNTED || map[i].state == STATE_COUNTED_SPILLED;

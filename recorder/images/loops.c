@@ -23,7 +23,8 @@ struct loops {
     size_t capacity;
 };
 
-static void build_graph(struct loops *l)
+/* All of it, or what no tick cuts so far. */
+static void build_graph(struct loops *l, bool all)
 {
     const struct flow_graph *flow = l->plan->flow;
     struct graph_edge *edges = memory_zeroed(2ul * flow->block_count, sizeof(*edges));
@@ -32,7 +33,7 @@ static void build_graph(struct loops *l)
     for (uint32_t b = 0; b < flow->block_count; b++) {
         if (flow->blocks[b].next != NO_BLOCK)
             edges[count++] = (struct graph_edge){b, flow->blocks[b].next};
-        if (flow->blocks[b].jump != NO_BLOCK)
+        if (flow->blocks[b].jump != NO_BLOCK && (all || !l->plan->jump_ticked[b]))
             edges[count++] = (struct graph_edge){b, flow->blocks[b].jump};
     }
     graph_build(flow->block_count, edges, count, &l->graph);
@@ -54,18 +55,21 @@ static bool closes_cycle(const struct loops *l, uint32_t from)
     return l->component[a] != 0 && l->component[a] == l->component[b];
 }
 
-/* The branches back that lie on a cycle no ticking block cuts, in address order. */
+/* The branches back that lie on a cycle, in address order; with `removed` blocks, on a cycle that
+ * neither they nor ticking branches cut. */
 static void find_back_edges(struct loops *l, const bool *removed)
 {
     uint32_t inner = 0;
 
+    graph_done(&l->graph);
+    build_graph(l, removed == NULL);
     graph_components(&l->graph, removed, l->component);
     l->count = 0;
     for (uint32_t b = 0; b < l->plan->flow->block_count; b++) {
         uint32_t k = l->plan->flow->blocks[b].last;
         uint32_t to;
 
-        if (!closes_cycle(l, k))
+        if (!closes_cycle(l, k) || (removed && l->plan->jump_ticked[b]))
             continue;
         to = l->plan->code->insns[k].target;
         l->edges = memory_grow(l->edges, l->count, &l->capacity, sizeof(*l->edges));
@@ -77,8 +81,27 @@ static void find_back_edges(struct loops *l, const bool *removed)
     }
 }
 
-static bool copyable(const struct plan *plan, const struct back_edge *e)
+static bool same_component(const struct loops *l, uint32_t a, uint32_t b)
 {
+    const uint32_t *of = l->plan->flow->block_of;
+
+    return l->component[of[a]] == l->component[of[b]];
+}
+
+/* Neither an inner loop nor the way back to an outer one: the latter's tick would find no place,
+ * since the branch is in the copy. */
+static bool clean_branch(const struct loops *l, const struct back_edge *e, uint32_t k)
+{
+    const struct insn *i = &l->plan->code->insns[k];
+
+    if (i->flow == FLOW_NEXT || i->target == NO_INSN || i->target > k || i->target == e->to)
+        return true;
+    return i->target < e->to && !same_component(l, k, i->target);
+}
+
+static bool copyable(const struct loops *l, const struct back_edge *e)
+{
+    const struct plan *plan = l->plan;
     const struct code *code = plan->code;
 
     if (e->from - e->to >= LOOP_INSNS_MAX ||
@@ -91,17 +114,34 @@ static bool copyable(const struct plan *plan, const struct back_edge *e)
         if ((i->flow != FLOW_NEXT && i->flow != FLOW_BRANCH && i->flow != FLOW_JUMP) ||
             i->special != DECODE_PLAIN || plan->owner[k] != NO_WINDOW ||
             (i->marks & (MARK_FIXED | MARK_SYNC | MARK_DATA)) || !(i->marks & MARK_REACHED) ||
-            (k > e->to && !code_adjoins(code, k - 1)))
+            (k > e->to && !code_adjoins(code, k - 1)) || !clean_branch(l, e, k))
             return false;
-        if (i->flow != FLOW_NEXT && i->target != NO_INSN && i->target > e->to && i->target <= k)
-            return false; /* an inner loop */
+    }
+    return true;
+}
+
+/* Does control enter the loop at its first instruction alone? */
+static bool entered_at_head(const struct plan *plan, const struct back_edge *e)
+{
+    const struct graph *g = &plan->predecessors;
+    uint32_t head = plan->flow->block_of[e->to], tail = plan->flow->block_of[e->from];
+
+    for (uint32_t b = head + 1; b <= tail; b++) {
+        const struct insn *first = &plan->code->insns[plan->flow->blocks[b].first];
+
+        if (first->marks & (MARK_ROOT | MARK_WEAK | MARK_FUNCTION | MARK_CALLED))
+            return false;
+        for (uint32_t i = g->first[b]; i < g->first[b + 1]; i++)
+            if (g->edges[i] < head || g->edges[i] > tail)
+                return false;
     }
     return true;
 }
 
 /* Copy a whole call-free innermost loop into the stub: its iterations neither leave nor return. */
-static bool copy_loop(struct plan *plan, const struct back_edge *e)
+static bool copy_loop(struct loops *l, const struct back_edge *e)
 {
+    struct plan *plan = l->plan;
     struct plan_request request = {.low = e->to,
                                    .high = e->from,
                                    .must = NO_INSN,
@@ -110,7 +150,7 @@ static bool copy_loop(struct plan *plan, const struct back_edge *e)
                                    .point = NO_INSN};
     uint32_t first, last, window;
 
-    if (!copyable(plan, e))
+    if (!copyable(l, e))
         return false;
     if (request.high - request.low > 8)
         request.high = request.low + 8;
@@ -121,14 +161,23 @@ static bool copy_loop(struct plan *plan, const struct back_edge *e)
     plan->windows[window].loop = true;
     for (uint32_t k = last + 1; k <= e->from; k++)
         plan->owner[k] = window;
-    plan_add_tick(plan, first);
+    if (entered_at_head(plan, e)) {
+        plan->windows[window].back_tick = true;
+        for (uint32_t b = plan->flow->block_of[e->to]; b <= plan->flow->block_of[e->from]; b++)
+            if (plan->flow->blocks[b].jump == plan->flow->block_of[e->to])
+                plan->jump_ticked[b] = true;
+    } else {
+        plan_add_tick(plan, first);
+    }
     plan->statistics.cloned_loops++;
     return true;
 }
 
 static bool covered(const struct plan *plan, const struct back_edge *e)
 {
-    return plan->ticked[plan->flow->block_of[e->from]] || plan->ticked[plan->flow->block_of[e->to]];
+    uint32_t from = plan->flow->block_of[e->from], to = plan->flow->block_of[e->to];
+
+    return plan->ticked[from] || plan->ticked[to] || plan->jump_ticked[from];
 }
 
 /* The end of the loop, else its head. */
@@ -138,6 +187,9 @@ static bool tick_edge(struct plan *plan, const struct back_edge *e)
     const struct block *tail = &flow->blocks[flow->block_of[e->from]];
     const struct block *head = &flow->blocks[flow->block_of[e->to]];
     bool branch = plan->code->insns[e->from].flow != FLOW_BRANCH_SHORT;
+
+    if (plan_tick_edge(plan, flow->block_of[e->from]))
+        return true;
 
     if ((branch || e->from > tail->first) &&
         plan_tick_block(plan, tail->first, branch ? e->from : e->from - 1))
@@ -187,7 +239,6 @@ static void loops_init(struct loops *l, struct plan *plan)
     memset(l, 0, sizeof(*l));
     l->plan = plan;
     l->component = memory_zeroed(plan->flow->block_count, sizeof(uint32_t));
-    build_graph(l);
 }
 
 static void loops_done(struct loops *l)
@@ -208,7 +259,7 @@ void plan_loops(struct plan *plan)
     find_back_edges(&l, plan->ticked);
     for (size_t i = l.count; i-- > 0;)
         if (!covered(plan, &l.edges[i]))
-            copy_loop(plan, &l.edges[i]);
+            copy_loop(&l, &l.edges[i]);
     find_back_edges(&l, plan->ticked);
     tick_edges(&l, true);
     find_back_edges(&l, plan->ticked);

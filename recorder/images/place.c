@@ -209,7 +209,8 @@ static bool place_hot(struct packer *p, struct window *w)
     uint64_t at;
 
     /* In area offsets the image's address a stands at a - base: displacements are relative to
-     * that, less the area's own. */
+     * that, less the area's own. The jump leads to the stub's entry, not to its start. */
+    next -= w->entry;
     wish.next = next - (uint64_t)displacement_of(p->plan->code->elf);
     wish.low = next > (uint64_t)REACH ? next - (uint64_t)REACH : 0;
     wish.high = next + (uint64_t)REACH;
@@ -251,6 +252,7 @@ static bool measure(struct packer *p, struct window *w, struct stub *scratch)
     w->mask = boundary_mask(p->plan, w);
     if (!stub_emit(p->plan, w, near, near, scratch))
         return false;
+    w->entry = scratch->entry;
     w->hot_size = (uint16_t)scratch->hot.size;
     w->cold_size = (uint16_t)scratch->cold.size;
     return true;

@@ -30,6 +30,8 @@ void plan_build(struct flow_graph *flow, struct plan *ret)
     memset(ret->owner, 0xff, flow->code->count * sizeof(uint32_t));
     ret->points = memory_zeroed(flow->code->count, 1);
     ret->ticked = memory_zeroed(flow->block_count, sizeof(bool));
+    ret->entered = memory_zeroed(flow->block_count, sizeof(bool));
+    ret->jump_ticked = memory_zeroed(flow->block_count, sizeof(bool));
     ret->depth = memory_zeroed(flow->block_count, 1);
     build_predecessors(ret);
     ret->statistics.instructions = flow->code->count;
@@ -50,6 +52,8 @@ void plan_done(struct plan *plan)
     free(plan->owner);
     free(plan->points);
     free(plan->ticked);
+    free(plan->entered);
+    free(plan->jump_ticked);
     free(plan->depth);
     graph_done(&plan->predecessors);
     free(plan->refusals);

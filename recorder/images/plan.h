@@ -25,9 +25,13 @@ struct window {
     uint32_t body_last; /* last instruction copied: behind `last` when a whole loop is copied */
     uint8_t kind;       /* enum image_point: why it was made */
     bool loop;          /* the copy is a whole loop, closed in the stub */
+    bool back_tick;     /* of such a copy: its branches back tick, not its entry */
+    bool edge;          /* a conditional branch that stays where it is, led through a stub that
+                         * ticks and jumps on to its target; nothing is copied */
     /* placement (place.c): */
     uint8_t mask; /* bit n: byte n of the jump was an instruction boundary */
     bool placed;
+    uint16_t entry; /* offset in the stub at which the window enters it */
     uint16_t hot_size;
     uint16_t cold_size;
     uint64_t hot;  /* address of the stub */
@@ -67,6 +71,8 @@ struct plan {
     uint32_t *owner;           /* per instruction: the window it is overwritten by, or NO_WINDOW */
     uint8_t *points;           /* per instruction */
     bool *ticked;              /* per block: passing through it ticks */
+    bool *entered;             /* per block: every way into it ticks */
+    bool *jump_ticked;         /* per block: its jump ticks when it is taken */
     uint8_t *depth;            /* per block: how many loops it is in */
     struct graph predecessors; /* of blocks */
     struct refusal *refusals;
@@ -107,7 +113,9 @@ bool plan_tick_block(struct plan *plan, uint32_t low, uint32_t high);
 bool plan_tick_path(struct plan *plan, uint32_t low, uint32_t high);
 /* The same, and in all blocks that lead into this one, if only known ones do. */
 bool plan_tick_before(struct plan *plan, uint32_t low, uint32_t high, int depth);
-/* Does the straight line up to (not including) an instruction tick? */
+/* Let the branch that ends a block tick when it is taken; false if it cannot. */
+bool plan_tick_edge(struct plan *plan, uint32_t block);
+/* Does the straight line up to (not including) an instruction tick, or every way into it? */
 bool plan_ticked_before(const struct plan *plan, uint32_t insn);
 
 /* The kinds, in the order in which they are planned. */

@@ -151,7 +151,7 @@ static void find_edges(struct recursion *r)
     for (uint32_t b = 0; b < r->flow->block_count; b++) {
         const struct block *block = &r->flow->blocks[b];
         const uint32_t successors[] = {block->jump, block->next};
-        bool ticked = false;
+        bool ticked = r->plan->entered[b];
 
         for (uint32_t k = block->first; k <= block->last && !ticked; k++) {
             const struct insn *i = &r->plan->code->insns[k];
@@ -160,8 +160,9 @@ static void find_edges(struct recursion *r)
             if (!ticked && is_call(i) && i->target != NO_INSN)
                 add_edge(r, b, k, r->flow->block_of[i->target]);
         }
-        for (int s = 0; s < 2 && !r->plan->ticked[b]; s++)
-            if (successors[s] != NO_BLOCK && is_entry(r, successors[s]) &&
+        for (int s = 0; s < 2 && !r->plan->ticked[b] && !r->plan->entered[b]; s++)
+            if (successors[s] != NO_BLOCK && !(s == 0 && r->plan->jump_ticked[b]) &&
+                is_entry(r, successors[s]) &&
                 find_cluster(r, r->flow->blocks[successors[s]].function) !=
                     find_cluster(r, block->function))
                 add_edge(r, b, block->last, successors[s]);
@@ -254,9 +255,10 @@ static bool tick_entry(struct recursion *r, uint32_t function)
     uint32_t call = first_call(r, block);
     uint32_t high = call > block->last ? last_movable(r->plan, block) : call - 1;
 
+    for (uint32_t k = block->first; k < call && !r->entry_ticks[function]; k++)
+        r->entry_ticks[function] = r->plan->points[k] & POINT_TICK;
     if (!r->entry_ticks[function])
-        r->entry_ticks[function] =
-            plan_ticked_before(r->plan, call) || plan_tick_before(r->plan, block->first, high, 0);
+        r->entry_ticks[function] = plan_tick_before(r->plan, block->first, high, 0);
     return r->entry_ticks[function];
 }
 
@@ -476,7 +478,7 @@ static void cut_edges(struct recursion *r, size_t cuts)
         if (r->entry_ticks[e->entry])
             continue;
         if ((prefer_entry(r, e, cut_count, cut_cost) && tick_entry(r, e->entry)) ||
-            tick_site(r, e, 0) || tick_entry(r, e->entry) || tick_site(r, e, DEPTH))
+            tick_site(r, e, 1) || tick_entry(r, e->entry) || tick_site(r, e, DEPTH))
             r->plan->statistics.entries++;
     }
     free(cut_count);

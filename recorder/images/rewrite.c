@@ -96,8 +96,14 @@ static void write_window(struct rewriter *r, const struct window *w)
 {
     uint64_t start = code_address(&r->code, w->first);
     uint64_t length = code_end(&r->code, w->last) - start;
-    uint32_t distance = (uint32_t)(w->hot - (start + WINDOW_JUMP));
+    uint32_t distance = (uint32_t)(w->hot + w->entry - (start + WINDOW_JUMP));
     uint8_t *text = text_at(r, start);
+
+    if (w->edge) { /* 0f 8x rel32: the displacement alone changes */
+        distance = (uint32_t)(w->hot - (start + length));
+        memcpy(text + length - 4, &distance, 4);
+        return;
+    }
 
     memset(text, 0xcc, length);
     text[0] = 0xe9;
@@ -123,6 +129,13 @@ static void map_window(struct rewriter *r, const struct window *w, const struct 
     c->hot_size = (uint16_t)stub->hot.size;
     c->length = (uint8_t)(code_end(&r->code, w->last) - start);
     c->kind = w->kind;
+    c->entry = (uint8_t)w->entry;
+    if (w->edge) {
+        uint32_t target = r->code.insns[w->first].target;
+
+        c->edge = 1;
+        c->target = r->code.insns[target].offset;
+    }
     c->map = (uint32_t)(r->hot_map.length / sizeof(struct stub_map));
     c->map_count = (uint16_t)stub->hot.map_count;
     bytes_append(&r->hot_map, stub->hot.map, stub->hot.map_count * sizeof(struct stub_map));

@@ -122,12 +122,13 @@ static const struct counter atomic_counter = {IMAGE_POINT_ATOMIC,
 /*      sub  qword [counter], 1
  *      js   cold                    (not taken; out of line)
  * Absolute addressing lets the processor forward the store by renaming; RIP-relative does not. */
-static void count_dead(struct emitter *e, uint64_t original, const struct counter *c)
+static void count_dead(struct emitter *e, uint64_t original, const struct counter *c,
+                       enum stub_state before)
 {
     struct stub_part *cold = &e->stub->cold;
     int64_t back;
 
-    map_part(e, &e->stub->hot, original, STATE_HEAD, c->point);
+    map_part(e, &e->stub->hot, original, before, c->point);
     PUT(e, 0x48, 0x83, 0x2c, 0x25);
     put32(e, c->value);
     PUT(e, 0x01);
@@ -227,7 +228,9 @@ static void copy_branch(struct emitter *e, uint32_t k, const struct decoded *d)
         PUT(e, 0x0f, (uint8_t)(0x80 | d->condition));
     else
         PUT(e, 0xe9);
-    if (index != NO_INSN && index >= e->window->first && index <= inside) {
+    if (index == e->window->first && e->window->back_tick) {
+        put_relative(e, e->hot);
+    } else if (index != NO_INSN && index >= e->window->first && index <= inside) {
         add_fixup(e, (struct fixup){.at = e->stub->hot.size, .insn = index});
         put32(e, 0);
     } else {
@@ -321,7 +324,7 @@ static void emit_points(struct emitter *e, uint32_t k, struct pending *pending, 
         if (!(e->plan->points[k] & bits[i]))
             continue;
         if (!e->plan->code->insns[k].flags_live) {
-            count_dead(e, original, counters[i]);
+            count_dead(e, original, counters[i], STATE_HEAD);
             continue;
         }
         pending[*count] = (struct pending){.original = original, .counter = counters[i]};
@@ -334,6 +337,22 @@ static bool goes_on(const struct insn *i)
     return i->flow == FLOW_NEXT || i->flow == FLOW_BRANCH;
 }
 
+/*      sub  qword [counter], 1
+ *      js   cold
+ *      jmp  <the branch's target> */
+static bool emit_edge(struct emitter *e)
+{
+    const struct code *code = e->plan->code;
+    uint64_t target = code_address(code, code->insns[e->window->first].target);
+
+    count_dead(e, e->start, &tick_counter, STATE_COUNTED);
+    map_part(e, &e->stub->hot, e->start, STATE_BODY, IMAGE_POINT_TICK);
+    PUT(e, 0xe9);
+    put_relative(e, target);
+    apply_fixups(e);
+    return !e->failed;
+}
+
 bool stub_emit(const struct plan *plan, const struct window *window, uint64_t hot, uint64_t cold,
                struct stub *ret)
 {
@@ -343,7 +362,13 @@ bool stub_emit(const struct plan *plan, const struct window *window, uint64_t ho
     size_t pending_count = 0;
 
     ret->hot.size = ret->hot.map_count = ret->cold.size = ret->cold.map_count = 0;
+    ret->entry = 0;
     e.start = code_address(code, window->first);
+    if (window->edge)
+        return emit_edge(&e);
+    if (window->back_tick)
+        count_dead(&e, e.start, &tick_counter, STATE_COUNTED);
+    ret->entry = (uint16_t)ret->hot.size;
     for (uint32_t k = window->first; k <= window->body_last && !e.failed; k++) {
         e.copies[k - window->first] = (uint16_t)ret->hot.size;
         emit_points(&e, k, pending, &pending_count);

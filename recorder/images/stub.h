@@ -47,6 +47,7 @@ struct stub {
     uint8_t cold_code[STUB_COLD_MAX];
     struct stub_part hot;
     struct stub_part cold;
+    uint16_t entry; /* where the window enters the hot part */
 };
 
 /* Code of a window's stub for these addresses; sizes do not depend on them. False when something

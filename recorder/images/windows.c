@@ -163,7 +163,8 @@ void plan_refuse(struct plan *plan, uint32_t insn, enum refusal_site site,
 static bool share_window(struct plan *plan, uint32_t low, uint32_t high)
 {
     for (uint32_t k = low; k <= high; k++) {
-        if (plan->owner[k] == NO_WINDOW || plan->windows[plan->owner[k]].first != k)
+        if (plan->owner[k] == NO_WINDOW || plan->windows[plan->owner[k]].first != k ||
+            plan->windows[plan->owner[k]].edge)
             continue;
         plan_add_tick(plan, k);
         return true;
@@ -232,6 +233,27 @@ bool plan_tick_path(struct plan *plan, uint32_t low, uint32_t high)
     return high != NO_INSN && low <= high && tick_superblock(plan, low, high);
 }
 
+bool plan_tick_edge(struct plan *plan, uint32_t block)
+{
+    const struct code *code = plan->code;
+    uint32_t k = plan->flow->blocks[block].last;
+    const struct insn *i = &code->insns[k];
+    struct decoded d;
+    uint32_t window;
+
+    if (plan->jump_ticked[block])
+        return true;
+    if (i->flow != FLOW_BRANCH || i->length != 6 || i->target == NO_INSN ||
+        code->insns[i->target].flags_live || !usable(plan, k, true, false) ||
+        !decode(code_bytes(code, k), i->length, &d) ||
+        code_end(code, k) + (uint64_t)d.relative != code_address(code, i->target))
+        return false;
+    window = plan_add(plan, k, k, IMAGE_POINT_TICK);
+    plan->windows[window].edge = true;
+    plan->jump_ticked[block] = true;
+    return true;
+}
+
 bool plan_tick_before(struct plan *plan, uint32_t low, uint32_t high, int depth)
 {
     const struct flow_graph *flow = plan->flow;
@@ -251,20 +273,24 @@ bool plan_tick_before(struct plan *plan, uint32_t low, uint32_t high, int depth)
                             plan->code->insns[p->last].flow == FLOW_CALL_INDIRECT ||
                             plan->code->insns[p->last].flow == FLOW_KERNEL;
 
-        if (plan->ticked[g->edges[i]])
+        if (plan->ticked[g->edges[i]] ||
+            (p->jump == block && p->next != block && plan_tick_edge(plan, g->edges[i])))
             continue;
         if (g->edges[i] == block ||
             !plan_tick_before(plan, p->first, short_branch ? p->last - 1 : p->last, depth - 1))
             return false;
     }
+    plan->entered[block] = true;
     return true;
 }
 
 bool plan_ticked_before(const struct plan *plan, uint32_t insn)
 {
-    uint32_t k = plan->flow->blocks[plan->flow->block_of[insn]].first;
+    uint32_t block = plan->flow->block_of[insn];
 
-    for (; k < insn; k++)
+    if (plan->entered[block])
+        return true;
+    for (uint32_t k = plan->flow->blocks[block].first; k < insn; k++)
         if (plan->points[k] & POINT_TICK)
             return true;
     return false;
