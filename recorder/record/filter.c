@@ -249,6 +249,8 @@ bool filter_decides(struct session *s, struct task *t, struct call *c, enum call
         *ret_action = call_answer(c, -ENOSYS);
         return true;
     default: /* KILL_THREAD, KILL_PROCESS: the process, as no thread survives it usefully */
+        emit_begin(s, t, EVENT_ENTRY);
+        emit_end(s, t);
         process_kill(s, t, SIGSYS);
         *ret_action = CALL_GONE;
         return true;
