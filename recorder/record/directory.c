@@ -25,7 +25,7 @@
 struct directory {
     struct directory_list list;
     bool valid;
-    bool fixed;      /* the file's position cannot be set: ours counts */
+    bool fixed; /* the file's position cannot be set: ours counts */
     size_t position;
 };
 
@@ -213,8 +213,8 @@ enum call_action model_getdents(struct session *s, struct task *t, struct call *
             return call_answer(c, error);
     }
     bytes_clear(&c->buffer);
-    length = directory_list_encode(&d->list, &index, c->nr == SYS_getdents, bytes_extend(&c->buffer, size),
-                                   size);
+    length = directory_list_encode(&d->list, &index, c->nr == SYS_getdents,
+                                   bytes_extend(&c->buffer, size), size);
     if (length > 0 && emit_poke(s, t, c->args[1], c->buffer.data, (uint64_t)length) < 0)
         return call_answer(c, -EFAULT);
     if (length > 0)

@@ -72,8 +72,8 @@ void directory_list_sort(struct directory_list *list)
         qsort_r(list->entry, list->count, sizeof(*list->entry), by_name, list->names.data);
 }
 
-int64_t directory_list_encode(const struct directory_list *list, size_t *index, bool old, uint8_t *ret,
-                              size_t size)
+int64_t directory_list_encode(const struct directory_list *list, size_t *index, bool old,
+                              uint8_t *ret, size_t size)
 {
     size_t used = 0;
 

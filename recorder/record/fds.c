@@ -318,8 +318,8 @@ void fds_after_call(struct session *s, struct task *t, struct call *c)
     if ((c->row->flags & SYSCALL_FLAG_NEW_FD) && !c->finish)
         fds_forget(s, t->files, (int)c->result);
     switch (c->nr) {
-    case SYS_socket: /* inet sockets may stay behind in the kernel (TIME_WAIT) */
-        s->used_network |= c->args[0] == AF_INET || c->args[0] == AF_INET6;
+    case SYS_socket: /* something may stay behind: TIME_WAIT, addresses, routes */
+        s->used_network |= c->args[0] != AF_UNIX;
         break;
     case SYS_pipe:
     case SYS_pipe2:

@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* A number that the table refuses, but whose guard a test has switched off: the kernel executes it. */
+/* A number that the table refuses, but whose guard a test has switched off: the kernel executes it.
+ */
 bool guards_let_run(uint32_t guards_off, uint64_t nr);
 
 #endif

@@ -1,6 +1,7 @@
 /* Process-wide because a worker's runs share it; the only state that outlives a run. */
 #include "recorder/record/image_store.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,12 +9,12 @@
 #include <time.h>
 
 #include "recorder/base/file.h"
-#include "recorder/base/log.h"
 
 struct image_entry {
     uint64_t device, inode, size;
     struct timespec modified;
     struct image *image;
+    char *why; /* there is none, or no cache for it; NULL: all is well */
 };
 
 struct image_store {
@@ -65,29 +66,37 @@ static uint64_t now_ns(void)
 }
 
 struct image *image_store_image(struct image_store *store, int fd, const struct stat *st,
-                                uint64_t *spent_ns)
+                                uint64_t *spent_ns, const char **ret_why)
 {
     struct image_entry *e;
-    struct rr_error error = {0};
+    struct rr_error error = {0}, ignored = {0};
     uint64_t before;
+    int result;
 
     for (size_t i = 0; i < store->count; i++) {
         e = &store->entry[i];
         if (e->inode == st->st_ino && e->device == st->st_dev && e->size == (uint64_t)st->st_size &&
-            e->modified.tv_sec == st->st_mtim.tv_sec && e->modified.tv_nsec == st->st_mtim.tv_nsec)
+            e->modified.tv_sec == st->st_mtim.tv_sec && e->modified.tv_nsec == st->st_mtim.tv_nsec) {
+            *ret_why = e->why;
             return e->image;
+        }
     }
     store->entry = realloc(store->entry, (store->count + 1) * sizeof(*e));
     if (!store->entry)
         abort();
     e = &store->entry[store->count++];
-    *e = (struct image_entry){st->st_dev, st->st_ino, (uint64_t)st->st_size, st->st_mtim, NULL};
+    *e = (struct image_entry){st->st_dev, st->st_ino, (uint64_t)st->st_size, st->st_mtim, NULL,
+                               NULL};
     before = now_ns();
-    if (image_open(store->directory, fd, &e->image, &error) < 0) {
-        log_debug("image: %s", error.message);
+    result = image_open(store->directory, fd, &e->image, &error);
+    if (result < 0 && result != -ENOEXEC) /* no cache: this process keeps it for itself */
+        result = image_open(NULL, fd, &e->image, &ignored);
+    if (result < 0)
         e->image = NULL;
-    }
+    if (error.message[0])
+        e->why = strdup(error.message);
     *spent_ns += now_ns() - before;
+    *ret_why = e->why;
     return e->image;
 }
 

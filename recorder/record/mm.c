@@ -15,6 +15,7 @@
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
 #include "recorder/record/image_store.h"
+#include "recorder/record/notes.h"
 #include "recorder/record/shared.h"
 #include "recorder/record/space.h"
 
@@ -68,6 +69,14 @@ static void mapped_file(struct session *s, struct task *t, struct call *c, struc
                   shared ? object_of_file(st) : 0, name);
 }
 
+/* Code that no file backs. */
+static void runs_made_code(struct session *s, struct task *t)
+{
+    t->space->rewritten_nothing = true;
+    notes_add(s, "%s makes code at run time, which has no ticks: it is preempted at system calls only",
+              t->name);
+}
+
 static void mmap_finished(struct session *s, struct task *t, struct call *c)
 {
     struct map_op op = {.kind = MAP_OP_MAP, .address = (uint64_t)c->result, .length = page_up(c->args[1]),
@@ -83,6 +92,8 @@ static void mmap_finished(struct session *s, struct task *t, struct call *c)
     space_forget(t->space, op.address, op.address + op.length);
     if (c->args[3] & MAP_ANONYMOUS) {
         emit_map(s, t, &op);
+        if (op.prot & PROT_EXEC)
+            runs_made_code(s, t);
         if (op.flags & MAP_SHARED)
             maps_annotate(&t->space->maps, op.address, op.address + op.length, ++s->next_object << 20, NULL);
         return;
@@ -165,7 +176,7 @@ static void mprotect_finished(struct session *s, struct task *t, struct call *c)
         return;
     emit_map(s, t, &op);
     if ((op.prot & PROT_EXEC) && !space_image_at(t->space, op.address, NULL))
-        t->space->rewritten_nothing = true;
+        runs_made_code(s, t);
 }
 
 enum call_action model_mprotect(struct session *s, struct task *t, struct call *c)

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -20,7 +21,6 @@
 #include <unistd.h>
 
 #include "recorder/base/file.h"
-#include "recorder/base/log.h"
 #include "recorder/record/record.h"
 #include "recorder/record/start.h"
 
@@ -31,26 +31,24 @@ enum reaper_command {
 
 enum ready_bits { READY = 1, READY_NO_PROC = 2, READY_NO_TMPDIR = 4 };
 
-static void write_text(const char *path, const char *text)
+static bool write_text(const char *path, const char *text)
 {
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    cleanup_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
 
-    if (fd >= 0) {
-        if (write(fd, text, strlen(text)) < 0)
-            log_debug("%s: %s", path, strerror(errno));
-        close(fd);
-    }
+    return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
 }
 
-static void map_own_ids(uid_t uid, gid_t gid)
+/* user_namespaces(7). Root without CAP_SETFCAP may not be mapped: then there is no namespace to have. */
+static bool map_own_ids(uid_t uid, gid_t gid)
 {
     char text[64];
 
-    write_text("/proc/self/setgroups", "deny");
+    write_text("/proc/self/setgroups", "deny"); /* an old kernel has no such file */
     snprintf(text, sizeof(text), "%u %u 1", uid, uid);
-    write_text("/proc/self/uid_map", text);
+    if (!write_text("/proc/self/uid_map", text))
+        return false;
     snprintf(text, sizeof(text), "%u %u 1", gid, gid);
-    write_text("/proc/self/gid_map", text);
+    return write_text("/proc/self/gid_map", text);
 }
 
 static void loopback_up(void)
@@ -104,8 +102,8 @@ static void reaper_main(const struct place *plan, uid_t uid, gid_t gid, int comm
     prctl(PR_SET_NAME, "rrtest-reaper");
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
-    if (plan->user_namespace)
-        map_own_ids(uid, gid);
+    if (plan->user_namespace && !map_own_ids(uid, gid))
+        _exit(1);
     signal(SIGCHLD, SIG_IGN); /* orphans vanish by themselves */
     mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
     if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
@@ -178,20 +176,12 @@ static pid_t clone_reaper(struct place *place, int command)
     return pid < 0 ? -errno : pid;
 }
 
-static int make(struct place *place, uint32_t guards_off)
+static int make_with(struct place *place)
 {
     int pair[2];
     char byte = 0;
     pid_t pid;
 
-    *place = (struct place){.reaper_pidfd = -1, .command = -1, .guards = guards_off};
-    if (guards_off & RECORD_GUARD_PIDS)
-        return -EPERM;
-    place->tmpdir = !(guards_off & RECORD_GUARD_TMPDIR);
-    place->network = !(guards_off & RECORD_GUARD_NETWORK);
-    place->user_namespace = geteuid() != 0;
-    if (place->tmpdir && mkdir(START_TMPDIR, 01777) == 0)
-        chmod(START_TMPDIR, 01777);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
         return -errno;
     pid = clone_reaper(place, pair[1]);
@@ -212,6 +202,46 @@ static int make(struct place *place, uint32_t guards_off)
     place->own_proc = !(byte & READY_NO_PROC);
     place->tmpdir = place->tmpdir && !(byte & READY_NO_TMPDIR);
     return 0;
+}
+
+/* As root without a user namespace, else with one (a container's root may lack the privilege); with a
+ * network if one can be had. */
+static int make(struct place *place, uint32_t guards_off)
+{
+    bool tmpdir = !(guards_off & RECORD_GUARD_TMPDIR), network = !(guards_off & RECORD_GUARD_NETWORK);
+    int error = -EPERM;
+
+    if (tmpdir && mkdir(START_TMPDIR, 01777) == 0)
+        chmod(START_TMPDIR, 01777);
+    *place = (struct place){.reaper_pidfd = -1, .command = -1};
+    if (guards_off & RECORD_GUARD_PIDS)
+        return -EPERM;
+    for (int attempt = 0; attempt < 4 && error; attempt++) {
+        if ((attempt < 2 && geteuid() != 0) || ((attempt & 1) && !network))
+            continue;
+        *place = (struct place){.reaper_pidfd = -1,
+                                .command = -1,
+                                .guards = guards_off,
+                                .tmpdir = tmpdir,
+                                .network = network && !(attempt & 1),
+                                .user_namespace = attempt >= 2};
+        error = make_with(place);
+    }
+    return error;
+}
+
+bool place_addresses_are_fixed(void)
+{
+    static int known; /* 1 yes, -1 no */
+    int old;
+
+    if (known == 0) {
+        old = personality(0xffffffff);
+        known = old >= 0 && personality((unsigned)old | ADDR_NO_RANDOMIZE) >= 0 ? 1 : -1;
+        if (known > 0)
+            personality((unsigned)old);
+    }
+    return known > 0;
 }
 
 struct place *place_take(uint32_t guards_off, int *ret_error)

@@ -13,7 +13,7 @@ struct place {
     int command;       /* our end of the reaper's socket */
     bool tmpdir;       /* START_TMPDIR is the run's own */
     bool own_proc;     /* /proc is the namespace's */
-    bool user_namespace;
+    bool user_namespace; /* of its own: whoever goes there joins it first */
     bool network;
     uint32_t guards;   /* made with these guards off */
 };
@@ -24,6 +24,8 @@ struct place *place_take(uint32_t guards_off, int *ret_error);
 /* After a run: kill whatever is left in it. `spoiled`: something stays behind that cleaning does not
  * reach (sockets in TIME_WAIT): the next run gets a new one. */
 void place_leave(struct place *place, bool spoiled);
+/* Does the kernel leave randomisation of addresses out when asked to? */
+bool place_addresses_are_fixed(void);
 /* Is any process left besides the reaper? All of them are killed by asking. */
 bool place_is_empty(struct place *place);
 

@@ -31,10 +31,10 @@
 /* A replaced file: `extra` of its fd_object, whose shadow shares the program's file position. */
 struct source {
     procfs_maker make;
-    int pid, tid;    /* whose; 0: the machine's */
-    int original;    /* the kernel's file, opened by us */
-    int memory;      /* what the program has, writable */
-    bool fresh;      /* nothing was read since its text was made */
+    int pid, tid; /* whose; 0: the machine's */
+    int original; /* the kernel's file, opened by us */
+    int memory;   /* what the program has, writable */
+    bool fresh;   /* nothing was read since its text was made */
 };
 
 static void source_free(void *extra)
@@ -159,7 +159,8 @@ static bool refresh(struct session *s, struct task *reader, struct source *sourc
     read_original(source->original, &request.original);
     source->make(&request, &text);
     if (ftruncate(source->memory, 0) < 0 ||
-        (text.length > 0 && pwrite(source->memory, text.data, text.length, 0) != (ssize_t)text.length))
+        (text.length > 0 &&
+         pwrite(source->memory, text.data, text.length, 0) != (ssize_t)text.length))
         log_debug("a file of /proc: %s", strerror(errno));
     source->fresh = true;
     bytes_done(&request.original);
@@ -176,8 +177,8 @@ static int remote_close(struct session *s, struct task *t, int fd)
     return task_call(s, t, SYS_close, (uint64_t[6]){(uint64_t)fd}, &ignored);
 }
 
-/* Put `ours` where the tracee has `fd`. Its number was the lowest free one, so closing it first makes room
- * even at the limit. Non-zero: the task is gone. */
+/* Put `ours` where the tracee has `fd`. Its number was the lowest free one, so closing it first
+ * makes room even at the limit. Non-zero: the task is gone. */
 static int put_over(struct session *s, struct task *t, int fd, int ours, bool cloexec)
 {
     int number = -1, error = remote_close(s, t, fd);
@@ -192,13 +193,14 @@ static int put_over(struct session *s, struct task *t, int fd, int ours, bool cl
         if (!error)
             error = remote_close(s, t, number);
     } else if (!error && cloexec) {
-        error = task_call(s, t, SYS_fcntl, (uint64_t[6]){(uint64_t)fd, F_SETFD, FD_CLOEXEC}, &result);
+        error =
+            task_call(s, t, SYS_fcntl, (uint64_t[6]){(uint64_t)fd, F_SETFD, FD_CLOEXEC}, &result);
     }
     return error;
 }
 
-static struct source *source_new(procfs_maker make, const struct procfs_place *place, const char *path,
-                                 int original)
+static struct source *source_new(procfs_maker make, const struct procfs_place *place,
+                                 const char *path, int original)
 {
     struct source *source = calloc(1, sizeof(*source));
     char name[249];
@@ -388,7 +390,7 @@ static void about_to_read(struct session *s, struct task *t, struct call *c)
     if (!source)
         return;
     offset = has_offset(c->nr) && c->args[3] != UINT64_MAX ? (off_t)c->args[3]
-                                                          : lseek(object->shadow, 0, SEEK_CUR);
+                                                           : lseek(object->shadow, 0, SEEK_CUR);
     if (offset == 0 && !source->fresh)
         refresh(s, t, source);
     source->fresh = false;
@@ -424,7 +426,8 @@ static void readlink_finished(struct session *s, struct task *t, struct call *c)
     char text[512];
     size_t length;
 
-    if (c->result <= (int64_t)(sizeof(prefix) + sizeof(suffix) - 2) || c->result > (int64_t)sizeof(text) ||
+    if (c->result <= (int64_t)(sizeof(prefix) + sizeof(suffix) - 2) ||
+        c->result > (int64_t)sizeof(text) ||
         tracee_read(t->tid, buffer, text, (size_t)c->result) < 0 ||
         memcmp(text, prefix, sizeof(prefix) - 1) != 0)
         return;

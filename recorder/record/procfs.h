@@ -1,14 +1,17 @@
-/* Files whose true contents would show the recorder or vary from run to run. What a finished open brought
- * decides, not the path it was asked for: a file of procfs that is in the table is replaced by a memory
- * file with a text of ours (procfs_text.h). */
+/* Files whose true contents would show the recorder or vary from run to run. What a finished open
+ * brought decides, not the path it was asked for: a file of procfs that is in the table is replaced
+ * by a memory file with a text of ours (procfs_text.h). */
 #ifndef RECORDER_RECORD_PROCFS_H
 #define RECORDER_RECORD_PROCFS_H
 
 #include "recorder/record/session.h"
 
-enum call_action model_open(struct session *s, struct task *t, struct call *c); /* open, openat, openat2 */
-enum call_action model_read(struct session *s, struct task *t, struct call *c); /* read, pread, readv... */
-enum call_action model_readlink(struct session *s, struct task *t, struct call *c); /* and readlinkat */
+enum call_action model_open(struct session *s, struct task *t,
+                            struct call *c); /* open, openat, openat2 */
+enum call_action model_read(struct session *s, struct task *t,
+                            struct call *c); /* read, pread, readv... */
+enum call_action model_readlink(struct session *s, struct task *t,
+                                struct call *c); /* and readlinkat */
 
 /* Where in procfs a path of the program's (as the kernel prints it) leads. */
 struct procfs_place {

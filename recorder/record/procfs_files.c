@@ -20,7 +20,8 @@ static const char *original(const struct procfs_request *r)
 
 /* ---- memory -------------------------------------------------------------------------------- */
 
-typedef void (*mappings_text)(struct bytes *ret, const struct procfs_mapping *mapping, size_t count);
+typedef void (*mappings_text)(struct bytes *ret, const struct procfs_mapping *mapping,
+                              size_t count);
 
 static void make_mappings(const struct procfs_request *r, struct bytes *ret, mappings_text text)
 {

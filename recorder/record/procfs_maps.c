@@ -1,4 +1,5 @@
-/* /proc/PID/{maps,smaps,smaps_rollup,numa_maps} from a list of mappings. Layouts: fs/proc/task_mmu.c. */
+/* /proc/PID/{maps,smaps,smaps_rollup,numa_maps} from a list of mappings. Layouts:
+ * fs/proc/task_mmu.c. */
 #include "recorder/record/procfs_text.h"
 
 #include <stdarg.h>
@@ -96,19 +97,32 @@ static uint64_t resident(const struct procfs_mapping *m)
     return m->prot & (PROT_READ | PROT_WRITE | PROT_EXEC) ? m->end - m->start : 0;
 }
 
-static void put_sizes(struct bytes *ret, uint64_t rss, uint64_t clean, uint64_t shared, uint64_t anonymous)
+static void put_sizes(struct bytes *ret, uint64_t rss, uint64_t clean, uint64_t shared,
+                      uint64_t anonymous)
 {
     uint64_t dirty = rss - clean - shared;
     const struct {
         const char *name;
         uint64_t value;
     } line[] = {
-        {"Rss", rss},          {"Pss", rss},           {"Pss_Dirty", dirty},
-        {"Shared_Clean", 0},   {"Shared_Dirty", shared}, {"Private_Clean", clean},
-        {"Private_Dirty", dirty}, {"Referenced", rss}, {"Anonymous", anonymous},
-        {"KSM", 0},            {"LazyFree", 0},        {"AnonHugePages", 0},
-        {"ShmemPmdMapped", 0}, {"FilePmdMapped", 0},   {"Shared_Hugetlb", 0},
-        {"Private_Hugetlb", 0}, {"Swap", 0},           {"SwapPss", 0},
+        {"Rss", rss},
+        {"Pss", rss},
+        {"Pss_Dirty", dirty},
+        {"Shared_Clean", 0},
+        {"Shared_Dirty", shared},
+        {"Private_Clean", clean},
+        {"Private_Dirty", dirty},
+        {"Referenced", rss},
+        {"Anonymous", anonymous},
+        {"KSM", 0},
+        {"LazyFree", 0},
+        {"AnonHugePages", 0},
+        {"ShmemPmdMapped", 0},
+        {"FilePmdMapped", 0},
+        {"Shared_Hugetlb", 0},
+        {"Private_Hugetlb", 0},
+        {"Swap", 0},
+        {"SwapPss", 0},
         {"Locked", 0},
     };
 
@@ -184,7 +198,8 @@ void procfs_text_numa_maps(struct bytes *ret, const struct procfs_mapping *mappi
         }
         if (pages > 0)
             procfs_print(ret, " %s=%lu active=0 N0=%lu kernelpagesize_kB=4",
-                         is_file(m) ? "mapped" : "anon", (unsigned long)pages, (unsigned long)pages);
+                         is_file(m) ? "mapped" : "anon", (unsigned long)pages,
+                         (unsigned long)pages);
         bytes_append(ret, "\n", 1);
     }
 }

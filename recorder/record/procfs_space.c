@@ -56,8 +56,8 @@ static void describe(struct session *s, const struct space *space, const struct 
 {
     const struct loaded_image *l;
 
-    *ret = (struct procfs_mapping){.start = e->start, .end = e->end, .prot = e->prot, .flags = e->flags,
-                                   .name = e->name};
+    *ret = (struct procfs_mapping){
+        .start = e->start, .end = e->end, .prot = e->prot, .flags = e->flags, .name = e->name};
     if (!e->file) {
         if (e->flags & MAP_SHARED) {
             ret->name = e->name ? e->name : "/dev/zero (deleted)";
@@ -91,9 +91,11 @@ static void take_from_kernel(const char *kernel_maps, struct procfs_mapping *map
                     break;
                 }
             if (vsyscall)
-                mapping[(*count)++] =
-                    (struct procfs_mapping){.start = start, .end = end, .prot = PROT_EXEC,
-                                            .flags = MAP_PRIVATE, .name = "[vsyscall]"};
+                mapping[(*count)++] = (struct procfs_mapping){.start = start,
+                                                              .end = end,
+                                                              .prot = PROT_EXEC,
+                                                              .flags = MAP_PRIVATE,
+                                                              .name = "[vsyscall]"};
         }
         at += length;
         at += *at == '\n';

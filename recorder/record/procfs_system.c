@@ -1,5 +1,5 @@
-/* Files directly under /proc: uptime, load, statistics. Counters of the machine become constants, times
- * those of the virtual clock. */
+/* Files directly under /proc: uptime, load, statistics. Counters of the machine become constants,
+ * times those of the virtual clock. */
 #include "recorder/record/procfs_text.h"
 
 #include <ctype.h>
@@ -42,12 +42,9 @@ static const struct {
     const char *key;
     unsigned long kib;
 } memory_lines[] = {
-    {"MemTotal", PROCFS_MEMORY_TOTAL_KB},
-    {"MemFree", PROCFS_MEMORY_FREE_KB},
-    {"MemAvailable", PROCFS_MEMORY_FREE_KB},
-    {"CommitLimit", PROCFS_MEMORY_FREE_KB},
-    {"VmallocTotal", 34359738367ul},
-    {"Hugepagesize", 2048},
+    {"MemTotal", PROCFS_MEMORY_TOTAL_KB},    {"MemFree", PROCFS_MEMORY_FREE_KB},
+    {"MemAvailable", PROCFS_MEMORY_FREE_KB}, {"CommitLimit", PROCFS_MEMORY_FREE_KB},
+    {"VmallocTotal", 34359738367ul},         {"Hugepagesize", 2048},
 };
 
 static unsigned long memory_value(const char *key, size_t length)

@@ -79,9 +79,10 @@ static const struct status_line *find_line(const char *key, size_t length)
     return NULL;
 }
 
-/* The limit of SigQ ("0/31127") is a fact of the machine; how many are queued is one of the model. */
-static void put_special(struct bytes *ret, const struct status_line *line, const char *value, size_t length,
-                        const struct procfs_task_facts *facts)
+/* The limit of SigQ ("0/31127") is a fact of the machine; how many are queued is one of the model.
+ */
+static void put_special(struct bytes *ret, const struct status_line *line, const char *value,
+                        size_t length, const struct procfs_task_facts *facts)
 {
     const char *slash;
 
@@ -96,8 +97,8 @@ static void put_special(struct bytes *ret, const struct status_line *line, const
     }
 }
 
-static void put_value(struct bytes *ret, const struct status_line *line, const char *value, size_t length,
-                      const struct procfs_task_facts *facts)
+static void put_value(struct bytes *ret, const struct status_line *line, const char *value,
+                      size_t length, const struct procfs_task_facts *facts)
 {
     const char *at = (const char *)facts + line->offset;
     uint64_t wide;

@@ -1,5 +1,5 @@
-/* Texts of files under /proc, made from facts: what a recorded program reads instead of the kernel's own
- * (proc_pid_maps(5), proc_pid_status(5) and their kin). Pure: no files, no tracees. */
+/* Texts of files under /proc, made from facts: what a recorded program reads instead of the
+ * kernel's own (proc_pid_maps(5), proc_pid_status(5) and their kin). Pure: no files, no tracees. */
 #ifndef RECORDER_RECORD_PROCFS_TEXT_H
 #define RECORDER_RECORD_PROCFS_TEXT_H
 
@@ -20,13 +20,14 @@ struct procfs_mapping {
     const char *name; /* NULL: none */
 };
 
-/* Join what one mapping of the program's became when parts of it were replaced. Sorted input. Returns
- * the new count. */
+/* Join what one mapping of the program's became when parts of it were replaced. Sorted input.
+ * Returns the new count. */
 size_t procfs_mappings_join(struct procfs_mapping *mapping, size_t count);
 
 void procfs_text_maps(struct bytes *ret, const struct procfs_mapping *mapping, size_t count);
 void procfs_text_smaps(struct bytes *ret, const struct procfs_mapping *mapping, size_t count);
-void procfs_text_smaps_rollup(struct bytes *ret, const struct procfs_mapping *mapping, size_t count);
+void procfs_text_smaps_rollup(struct bytes *ret, const struct procfs_mapping *mapping,
+                              size_t count);
 void procfs_text_numa_maps(struct bytes *ret, const struct procfs_mapping *mapping, size_t count);
 
 /* Sizes in KiB. Everything that may be accessed counts as resident: what really is depends on the
@@ -45,15 +46,15 @@ struct procfs_task_facts {
     unsigned threads, table_size; /* threads; room in the descriptor table */
     uint64_t queued, pending, shared_pending, blocked, ignored, caught; /* signals */
     bool hide_no_new_privileges;
-    int seccomp_mode;     /* of the program's own filters */
+    int seccomp_mode; /* of the program's own filters */
     unsigned seccomp_filters;
     uint64_t cpu_ticks, children_cpu_ticks, start_ticks; /* in 1/100 s */
     uint64_t personality;
     struct procfs_memory memory;
 };
 
-/* The kernel's text with every field that shows the recorder or varies replaced. Fields nobody knows
- * stay as they are. */
+/* The kernel's text with every field that shows the recorder or varies replaced. Fields nobody
+ * knows stay as they are. */
 void procfs_edit_status(struct bytes *ret, const char *text, const struct procfs_task_facts *facts);
 void procfs_edit_stat(struct bytes *ret, const char *text, const struct procfs_task_facts *facts);
 void procfs_text_statm(struct bytes *ret, const struct procfs_memory *memory);
@@ -78,8 +79,9 @@ void procfs_text_loadavg(struct bytes *ret, const struct procfs_system_facts *fa
 void procfs_text_stat(struct bytes *ret, const struct procfs_system_facts *facts);
 void procfs_edit_meminfo(struct bytes *ret, const char *text);
 void procfs_edit_cpuinfo(struct bytes *ret, const char *text);
-/* Every decimal number that stands alone becomes 0, and the blanks before it one: the shape of the text
- * stays, its counters do not. Numbers at the beginning of a line (interrupts, for one) stay. */
+/* Every decimal number that stands alone becomes 0, and the blanks before it one: the shape of the
+ * text stays, its counters do not. Numbers at the beginning of a line (interrupts, for one) stay.
+ */
 void procfs_edit_counters(struct bytes *ret, const char *text);
 /* An RFC 9562 version 4 UUID and a newline from 16 random bytes. */
 void procfs_text_uuid(struct bytes *ret, const uint8_t random[16]);

@@ -21,7 +21,8 @@ static bool is_readable(struct task *t, int fd)
 }
 
 /* Bytes given, or -EFAULT when not even the first piece could be written. */
-static int64_t give(struct session *s, struct task *t, struct call *c, uint64_t address, uint64_t length)
+static int64_t give(struct session *s, struct task *t, struct call *c, uint64_t address,
+                    uint64_t length)
 {
     bytes_clear(&c->buffer);
     random_fill(&s->data, bytes_extend(&c->buffer, length), length);

@@ -287,6 +287,9 @@ int record_run(const struct record_options *options, struct record_result *ret, 
 void record_result_done(struct record_result *result)
 {
     free(result->message);
+    for (size_t i = 0; i < result->note_count; i++)
+        free(result->notes[i]);
+    free(result->notes);
     free(result->output[0]);
     free(result->output[1]);
     if (result->trace)

@@ -90,6 +90,8 @@ struct record_result {
     enum record_verdict verdict;
     int status;             /* of the first process, as wait(2); 0 when killed by us: see verdict */
     char *message;          /* owned; details: unsupported call, state of every task in a deadlock */
+    char **notes;           /* owned; what the run had to go without, one line each */
+    size_t note_count;
     struct record_statistics statistics;
     struct sched_length learned;
     char *output[2];        /* owned: stdout, stderr of the run (NUL-terminated, lengths below) */

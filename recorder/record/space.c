@@ -15,6 +15,7 @@
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
 #include "recorder/record/image_store.h"
+#include "recorder/record/notes.h"
 
 int space_open_fd(struct task *t, int fd)
 {
@@ -196,6 +197,13 @@ static void image_span(const struct image *image, uint64_t bias, struct loaded_i
     }
 }
 
+static const char *name_at(const struct space *space, uint64_t address)
+{
+    const struct map_entry *e = maps_find(&space->maps, address);
+
+    return e && e->name ? e->name : "a program";
+}
+
 int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, uint64_t length,
                   uint64_t offset, struct tracee_batch *batch)
 {
@@ -203,21 +211,29 @@ int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, u
     struct image *image;
     struct loaded_image loaded;
     uint64_t bias, spent = 0;
+    const char *why = NULL, *name;
     int error;
 
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return 0;
-    image = image_store_image(s->images, fd, &st, &spent);
+    image = image_store_image(s->images, fd, &st, &spent, &why);
     s->rewriting_ns += spent;
+    name = name_at(t->space, address);
     if (!image || image_segment_count(image) == 0 || !find_bias(fd, address, offset, &bias)) {
         t->space->rewritten_nothing = true;
+        if (why)
+            notes_add(s, "%s runs without ticks, preempted at system calls only: %s", name, why);
         return 0;
     }
+    if (why)
+        notes_add(s, "every process rewrites the images it runs anew: %s", why);
     image_span(image, bias, &loaded);
     loaded.image = image;
     if (!area_is_free(t->space, loaded.stub_start, loaded.stub_end)) {
         log_debug("no room for stubs at %lx", (unsigned long)loaded.stub_start);
         t->space->rewritten_nothing = true;
+        notes_add(s, "%s runs without ticks, preempted at system calls only: no room for its stubs",
+                  name);
         return 0;
     }
     remember_text(t->space, address, length, offset, &loaded);

@@ -20,6 +20,7 @@
 
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
+#include "recorder/record/notes.h"
 #include "recorder/record/place.h"
 #include "recorder/tracee/filter.h"
 
@@ -29,6 +30,7 @@ struct child_plan {
     struct session *s;
     int go;      /* read end: the tracer has seized us */
     int status;  /* write end, cloexec: our pid, then errno of what failed */
+    int outside; /* write end: the pid as its maker sees it; -1: not asked for */
     char directory[PATH_MAX]; /* ours */
 };
 
@@ -50,6 +52,21 @@ static void child_fail(int fd, int code)
     _exit(127);
 }
 
+static int place_namespaces(const struct place *place)
+{
+    return CLONE_NEWNS | (place->network ? CLONE_NEWNET : 0);
+}
+
+/* Without privileges the filter is allowed to those who can gain none. */
+static int install_filter(uint64_t blob_syscall)
+{
+    int error = geteuid() == 0 ? tracee_install_filter(blob_syscall) : -EACCES;
+
+    if (error == -EACCES && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
+        error = tracee_install_filter(blob_syscall);
+    return error;
+}
+
 static void child_main(const struct child_plan *plan)
 {
     struct session *s = plan->s;
@@ -61,8 +78,8 @@ static void child_main(const struct child_plan *plan)
 
     if (write(plan->status, &pid, sizeof(pid)) != sizeof(pid))
         _exit(127);
-    if (s->place && setns(s->place->reaper_pidfd, s->place->network ? CLONE_NEWNS | CLONE_NEWNET
-                                                                    : CLONE_NEWNS) < 0)
+    if (s->place && !s->place->user_namespace &&
+        setns(s->place->reaper_pidfd, place_namespaces(s->place)) < 0)
         child_fail(plan->status, errno);
     /* setns to a mount namespace moves to its root */
     if (chdir(plan->directory) < 0 || (o->directory && chdir(o->directory) < 0))
@@ -88,15 +105,55 @@ static void child_main(const struct child_plan *plan)
     if (!(o->guards_off & RECORD_GUARD_ASLR))
         personality(ADDR_NO_RANDOMIZE);
     umask(022);
-    if (geteuid() != 0)
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (read(1000, &byte, 1) != 1)
         _exit(127);
-    error = tracee_install_filter(s->area.blob_syscall);
+    error = install_filter(s->area.blob_syscall);
     if (error)
         child_fail(1001, -error);
     execve(o->argv[0], o->argv, s->environment);
     _exit(127);
+}
+
+/* Whoever joins a user namespace cannot leave it again, so a go-between does: what it makes is our child.
+ * It stays dumpable, or we could not trace it (ptrace(2), access mode checking). */
+static void go_between(const struct child_plan *plan)
+{
+    const struct place *place = plan->s->place;
+    pid_t pid;
+
+    if (setns(place->reaper_pidfd, CLONE_NEWUSER | CLONE_NEWPID | place_namespaces(place)) < 0)
+        child_fail(plan->status, errno);
+    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    pid = (pid_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+    if (pid == 0)
+        child_main(plan);
+    if (pid < 0)
+        pid = -errno;
+    _exit(write(plan->outside, &pid, sizeof(pid)) == sizeof(pid) ? 0 : 1);
+}
+
+static pid_t launch_between(struct child_plan *plan)
+{
+    int outside[2];
+    pid_t between, pid = -ECHILD;
+
+    if (pipe2(outside, O_CLOEXEC) < 0)
+        return -1;
+    plan->outside = outside[1];
+    between = fork();
+    if (between == 0)
+        go_between(plan);
+    close(outside[1]);
+    if (between > 0) {
+        if (read(outside[0], &pid, sizeof(pid)) != sizeof(pid))
+            pid = -ECHILD;
+        while (waitpid(between, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
+    close(outside[0]);
+    if (pid < 0)
+        errno = -pid;
+    return pid < 0 ? -1 : pid;
 }
 
 static int enter_pid_namespace(struct session *s, int *own)
@@ -143,12 +200,14 @@ static int await_execve(struct session *s, pid_t pid, int status_fd)
 
 static pid_t launch(struct session *s, int go, int status)
 {
-    struct child_plan plan = {.s = s, .go = go, .status = status};
+    struct child_plan plan = {.s = s, .go = go, .status = status, .outside = -1};
     int own = -1;
     pid_t pid;
 
     if (!getcwd(plan.directory, sizeof(plan.directory)))
         strcpy(plan.directory, "/");
+    if (s->place && s->place->user_namespace)
+        return launch_between(&plan);
     if (enter_pid_namespace(s, &own) < 0)
         return -1;
     pid = fork();
@@ -170,8 +229,7 @@ int start_program(struct session *s)
     int error;
 
     s->place = place_take(s->options->guards_off, &error);
-    if (error)
-        log_debug("no namespaces for the run: %s", strerror(-error));
+    notes_about_place(s, error);
     if (pipe2(go, O_CLOEXEC) < 0)
         return rr_error_set(s->error, -errno, "pipe: %s", strerror(errno));
     if (pipe2(status, O_CLOEXEC) < 0)
