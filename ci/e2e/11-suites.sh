@@ -108,12 +108,12 @@ version: 1
 tests:
   - {name: a, command: [no-such-program-anywhere]}
 YAML
-refused 3:42 "cwd: expected a directory" <<'YAML'
+refused 3:39 "cwd: expected a directory" <<'YAML'
 version: 1
 tests:
   - {name: a, command: ["true"], cwd: nowhere}
 YAML
-refused 3:44 "stdin: expected a readable file" <<'YAML'
+refused 3:41 "stdin: expected a readable file" <<'YAML'
 version: 1
 tests:
   - {name: a, command: ["true"], stdin: nowhere}

@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "harness/cli/command.h"
 #include "harness/cli/trace_home.h"
 #include "harness/value/value.h"
+#include "harness/run/sink.h"
 #include "recorder/base/file.h"
 #include "recorder/record/record.h"
 
@@ -87,7 +89,7 @@ static void tell(const struct record_target *t, const struct record_result *resu
 {
     bool plain = result->verdict == RECORD_VERDICT_EXITED;
 
-    if (!plain || (result->message && *result->message))
+    if (!plain || (!t->quiet && result->message && *result->message))
         command_fail(0, "%s%s%s", plain ? "note" : record_verdict_name(result->verdict),
                      result->message && *result->message ? ": " : "",
                      result->message ? result->message : "");
@@ -95,18 +97,30 @@ static void tell(const struct record_target *t, const struct record_result *resu
         command_fail(0, "trace in %s", trace);
 }
 
+/* A stream that goes to /dev/null is still to be in the trace (sink.h says why that needs help). */
+static int stream_fd(int fd, struct sink *sink)
+{
+    struct stat ours, null;
+
+    if (fstat(fd, &ours) < 0 || stat("/dev/null", &null) < 0 || !S_ISCHR(ours.st_mode) ||
+        ours.st_rdev != null.st_rdev || sink_open(sink))
+        return fd;
+    return sink->fd;
+}
+
 static int record(const struct record_target *t, char **argv, const char *trace, bool claimed)
 {
     char here[PATH_MAX];
     cleanup_fd int input = -1;
+    struct sink sinks[2] = {{-1}, {-1}};
     struct record_result result = {0};
     struct rr_error error = {0};
     struct record_options options = {
         .argv = argv,
         .environment = environ,
         .stdin_fd = -1,
-        .stdout_fd = STDOUT_FILENO,
-        .stderr_fd = STDERR_FILENO,
+        .stdout_fd = stream_fd(STDOUT_FILENO, &sinks[0]),
+        .stderr_fd = stream_fd(STDERR_FILENO, &sinks[1]),
         .seed = t->seed,
         .strategy = t->strategy,
         .injections = t->injections,
@@ -132,7 +146,10 @@ static int record(const struct record_target *t, char **argv, const char *trace,
     }
     command_catch_signals();
     command_pin();
-    if (record_run(&options, &result, &error))
+    status = record_run(&options, &result, &error);
+    sink_close(&sinks[0]);
+    sink_close(&sinks[1]);
+    if (status)
         return command_fail(COMMAND_EXIT_OWN, "%s", error.message);
     if (claimed)
         trace_home_set_latest(trace);

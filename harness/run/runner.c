@@ -48,6 +48,20 @@ struct runner {
     struct report report;
 };
 
+/* The signals that end a session, but for those that whoever started us had ignored (nohup). */
+static void stop_signals(sigset_t *ret)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+    sigemptyset(ret);
+    for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++) {
+        struct sigaction action;
+
+        if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+            sigaddset(ret, signals[i]);
+    }
+}
+
 static int prepare(struct runner *r)
 {
     int cpus[WORKERS_MAX];
@@ -68,10 +82,7 @@ static int prepare(struct runner *r)
         r->slots[i].worker =
             (struct worker){.fd = -1, .cpu = cpus[i % cpu_count], .control = &r->controls[i]};
     }
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGHUP);
+    stop_signals(&signals);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     r->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     return r->signal_fd < 0 ? -errno : 0;

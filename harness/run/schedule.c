@@ -295,7 +295,11 @@ bool schedule_is_superfluous(const struct schedule *s, const struct job *job)
 
 bool schedule_test_complete(const struct schedule *s, const struct test_state *state)
 {
-    return state->in_flight == 0 && !wants_more(s, state);
+    if (state->in_flight > 0)
+        return false;
+    if (!s->keep_going && state->first_failure != UINT64_MAX)
+        return true;
+    return state->passed + state->failed >= state->planned; /* else some were cancelled */
 }
 
 uint64_t schedule_test_runs(const struct schedule *s, const struct test_state *state)

@@ -14,6 +14,7 @@
 
 #include "harness/run/judge.h"
 #include "harness/run/keep.h"
+#include "harness/run/sink.h"
 #include "recorder/base/file.h"
 
 struct worker_context {
@@ -21,6 +22,7 @@ struct worker_context {
     const struct run_options *options;
     struct worker_control *control;
     uint64_t serial; /* of the current job */
+    struct sink sinks[SUITE_STREAM_COUNT];
     struct report report;
 };
 
@@ -51,10 +53,13 @@ void worker_pin(int cpu)
     sched_setaffinity(0, sizeof(set), &set);
 }
 
+/* Asked by the recorder now and then. */
 static bool is_cancelled(void *context)
 {
-    const struct worker_context *c = context;
+    struct worker_context *c = context;
 
+    for (int i = 0; i < SUITE_STREAM_COUNT; i++)
+        sink_trim(&c->sinks[i]);
     return atomic_load_explicit(&c->control->stop, memory_order_relaxed) ||
            atomic_load_explicit(&c->control->cancel, memory_order_relaxed) == c->serial;
 }
@@ -163,8 +168,8 @@ static void execute(struct worker_context *c, const struct job *job)
             .environment = test->full_environment,
             .directory = test->working_directory,
             .stdin_fd = input,
-            .stdout_fd = -1,
-            .stderr_fd = -1,
+            .stdout_fd = c->sinks[SUITE_STDOUT].fd,
+            .stderr_fd = c->sinks[SUITE_STDERR].fd,
             .seed = job->seed,
             .strategy = job->strategy,
             .length = job->length,
@@ -179,6 +184,8 @@ static void execute(struct worker_context *c, const struct job *job)
             .guards_off = record_guards_from_environment(),
         };
 
+        for (int i = 0; i < SUITE_STREAM_COUNT; i++)
+            sink_reset(&c->sinks[i]);
         code = record_run(&options, &result, &error);
     }
     if (code) {
@@ -256,6 +263,10 @@ int worker_start(struct worker *worker, const struct suite *suite,
         close_fd(&pair[0]);
         for (size_t i = 0; i < close_count; i++)
             close(close_fds[i]);
+        for (int i = 0; i < SUITE_STREAM_COUNT; i++) {
+            if (sink_open(&context.sinks[i]))
+                _exit(1);
+        }
         serve(pair[1], &context);
         _exit(0);
     }
