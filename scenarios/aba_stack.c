@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { BUFFERS = 4, NONE = BUFFERS, ROUNDS = 3, WORK_AREA_BYTES = 512 * 1024 };
+enum { BUFFERS = 4, NONE = BUFFERS, REQUESTS = 4, READERS = 2, WORK_AREA_BYTES = 512 * 1024 };
 
 static _Atomic uint32_t successor[BUFFERS];
 static atomic_int in_use[BUFFERS];
@@ -54,16 +54,10 @@ static void pool_give(uint32_t index)
     while (!atomic_compare_exchange_weak(&top, &seen, word_make(index, seen)));
 }
 
-static void read_messages(void)
+static void answer_requests(void)
 {
-    for (int i = 0; i < ROUNDS; i++) {
-        uint32_t header = pool_take();
-        uint32_t body = pool_take();
-        pool_give(header);
-        uint32_t trailer = pool_take();
-        pool_give(body);
-        pool_give(trailer);
-    }
+    for (int i = 0; i < REQUESTS; i++)
+        pool_give(pool_take());
 }
 
 /* Fetched before the work begins, so that working never waits for memory. */
@@ -73,11 +67,13 @@ static void *work_area_new(void)
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 }
 
-static void *reader(void *unused)
+/* Returns the message it has read, in a buffer. */
+static void *reader(void *ret_message)
 {
-    (void)unused;
     void *area = work_area_new();
-    read_messages();
+    uint32_t header = pool_take();
+    *(uint32_t *)ret_message = pool_take();
+    pool_give(header);
     return area;
 }
 
@@ -85,11 +81,16 @@ int main(void)
 {
     for (uint32_t i = 0; i < BUFFERS; i++)
         successor[i] = i + 1;
-    pthread_t other;
-    if (pthread_create(&other, NULL, reader, NULL) != 0)
-        return 2;
-    read_messages();
-    pthread_join(other, NULL);
+    uint32_t message[READERS];
+    pthread_t readers[READERS];
+    for (int i = 0; i < READERS; i++)
+        if (pthread_create(&readers[i], NULL, reader, &message[i]) != 0)
+            return 2;
+    answer_requests();
+    for (int i = 0; i < READERS; i++) {
+        pthread_join(readers[i], NULL);
+        pool_give(message[i]);
+    }
     int count = 0;
     while (pool_take() != NONE)
         count++;

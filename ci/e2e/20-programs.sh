@@ -1,0 +1,15 @@
+#!/bin/bash
+# Every test program records and replays exactly and does what it does natively.
+# E2E_SEEDS: random schedules per program (default 2). Arguments choose programs.
+. "$(dirname "$0")/lib.sh"
+. "$E2E/compare.sh"
+
+ALL="nolibc hello_static hello hello_musl spin stray exceptions signals restart process blocking sockets
+    memory sync files misc"
+
+[ $# -gt 0 ] || set -- $ALL
+for program in "$@"; do
+    same_for_seeds "$program" "$PROGRAMS/$program"
+done
+same hello_arguments 1 random "$PROGRAMS/hello" arguments 42
+finish

@@ -1,0 +1,33 @@
+#!/bin/bash
+# Preemption anywhere: a window of two instructions is hit, stray entries are counted and survive, threads
+# that spin end, and what replays a preempted run is exact.
+# E2E_WINDOW_RUNS: runs in which the window has to be hit (default 500).
+. "$(dirname "$0")/lib.sh"
+. "$E2E/compare.sh"
+
+case_begin "a window of two instructions is hit, and its trace replays to the same failure"
+cat >window.yaml <<YAML
+version: 1
+tests:
+  - name: window
+    command: ["$PROGRAMS/window"]
+    strategy: random
+    timeout: 20s
+YAML
+run rrtest run window.yaml --runs "${E2E_WINDOW_RUNS:-500}" --seed 1 --out kept
+expect_status 1
+trace=$(find kept -name events.zst | head -n 1)
+run rrtest replay --quiet --verify "$(dirname "$trace")"
+expect_status 1
+expect_stdout "counter 1"
+
+for mode in plain blocked; do
+    same "stray_$mode" 3 random "$PROGRAMS/stray" "$mode"
+    expect [ "$(stat_of "$TMP/trace" stray_entries)" -ge 10 ]
+done
+
+for mode in branch computed_goto recursion blocked; do
+    same "spin_$mode" 5 random "$PROGRAMS/spin" "$mode"
+    expect [ "$(stat_of "$TMP/trace" preemptions)" -gt 0 ]
+done
+finish
