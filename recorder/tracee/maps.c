@@ -102,7 +102,8 @@ void maps_remove(struct maps *m, uint64_t start, uint64_t end)
     last = first;
     while (last < m->count && m->entry[last].end <= end)
         last++;
-    memmove(&m->entry[first], &m->entry[last], (m->count - last) * sizeof(*m->entry));
+    if (last < m->count && last > first)
+        memmove(&m->entry[first], &m->entry[last], (m->count - last) * sizeof(*m->entry));
     m->count -= last - first;
 }
 
