@@ -91,9 +91,7 @@ static int reenter(struct session *s, struct task *t, struct call *c)
     do {
         if (ptrace(PTRACE_CONT, t->tid, 0, 0) < 0)
             return -ESRCH;
-        do
-            got = wait_next(t->tid, true, &stop);
-        while (got == -EINTR);
+        got = session_wait(s, t->tid, &stop);
         s->result->statistics.stops++;
     } while (got == 1 && (stop.kind == STOP_SIGNAL || stop.kind == STOP_INITIAL));
     if (got == 1 && stop.kind == STOP_SECCOMP)

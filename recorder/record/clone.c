@@ -34,9 +34,7 @@ static pid_t run_clone(struct session *s, struct task *t, struct call *c)
 
         if (ptrace(PTRACE_SYSCALL, t->tid, 0, 0) < 0)
             return child;
-        do
-            got = wait_next(t->tid, true, &stop);
-        while (got == -EINTR);
+        got = session_wait(s, t->tid, &stop);
         s->result->statistics.stops++;
         if (got < 0 || stop.kind == STOP_DEAD || stop.kind == STOP_EXIT)
             return child;
@@ -278,9 +276,7 @@ enum call_action model_execve(struct session *s, struct task *t, struct call *c)
 
         if (ask && ptrace(PTRACE_SYSCALL, t->tid, 0, 0) < 0)
             return CALL_GONE;
-        do
-            got = wait_next(multi ? -1 : t->tid, true, &stop);
-        while (got == -EINTR);
+        got = session_wait(s, multi ? -1 : t->tid, &stop);
         s->result->statistics.stops++;
         if (got < 0)
             return CALL_GONE;
@@ -290,9 +286,7 @@ enum call_action model_execve(struct session *s, struct task *t, struct call *c)
             do {
                 if (ptrace(PTRACE_SYSCALL, t->tid, 0, 0) < 0)
                     return CALL_GONE;
-                do
-                    got = wait_next(t->tid, true, &stop);
-                while (got == -EINTR);
+                got = session_wait(s, t->tid, &stop);
                 s->result->statistics.stops++;
             } while (got == 1 && stop.kind != STOP_SYSCALL_EXIT && stop.kind != STOP_DEAD &&
                      stop.kind != STOP_EXIT);

@@ -50,7 +50,7 @@ void emit_memory(struct session *s, struct task *t, uint64_t address, uint64_t l
     uint8_t *at;
     size_t got;
 
-    if (length == 0 || (s->options->no_trace && s->recent_count > 0))
+    if (length == 0 || !s->trace)
         return;
     at = bytes_extend(&s->building.data, length);
     got = tracee_read(t->tid, address, at, length) == 0

@@ -163,9 +163,7 @@ static void await_death(struct session *s, struct task *t, int status)
         return;
     }
     for (;;) {
-        got = wait_next(t->tid, true, &stop);
-        if (got == -EINTR)
-            continue;
+        got = session_wait(s, t->tid, &stop);
         if (got < 0 || stop.kind == STOP_DEAD)
             break;
         ptrace(PTRACE_CONT, t->tid, 0, 0);
@@ -254,11 +252,11 @@ static void collect_group(struct session *s, struct process *p)
             stop = victim->kernel_stop;
             got = 1;
             if (!stop.tid)
-                got = wait_next(victim->tid, true, &stop);
+                got = session_wait(s, victim->tid, &stop);
             victim->kernel_stop.tid = 0;
             if (got == 1 && stop.kind != STOP_EXIT && stop.kind != STOP_DEAD)
                 ptrace(PTRACE_CONT, victim->tid, 0, stop.kind == STOP_SIGNAL ? stop.signal : 0);
-        } while (got == -EINTR || (got == 1 && stop.kind != STOP_EXIT && stop.kind != STOP_DEAD));
+        } while (got == 1 && stop.kind != STOP_EXIT && stop.kind != STOP_DEAD);
         if (got == 1 && stop.kind == STOP_EXIT)
             process_task_exiting(s, victim, (int)stop.message);
         else
@@ -295,7 +293,7 @@ static void report_crash(struct session *s, struct task *t, int signal)
 
 /* The kernel's own default action: the signal is sent, reported to us at the task's next stop, and let
  * through there; only then are the other threads killed. False: the task is gone already. */
-static bool deliver_fatal(struct task *t, int signal)
+static bool deliver_fatal(struct session *s, struct task *t, int signal)
 {
     struct stop stop;
     int let_through = 0;
@@ -308,9 +306,7 @@ static bool deliver_fatal(struct task *t, int signal)
             return true;
         if (signal == SIGKILL || let_through)
             return true;
-        do
-            got = wait_next(t->tid, true, &stop);
-        while (got == -EINTR);
+        got = session_wait(s, t->tid, &stop);
         if (got < 0 || stop.kind == STOP_DEAD)
             return false;
         if (stop.kind == STOP_SIGNAL && stop.signal == signal)
@@ -340,7 +336,7 @@ void process_kill(struct session *s, struct task *t, int signal)
     t->regs.orig_rax = (unsigned long long)-1;
     t->regs_dirty = true;
     task_flush(t);
-    if (deliver_fatal(t, signal))
+    if (deliver_fatal(s, t, signal))
         collect_group(s, p);
     else {
         process_task_dead(s, t, signal);
@@ -369,9 +365,7 @@ enum call_action model_exit(struct session *s, struct task *t, struct call *c)
     leave(s, t, (int)((c->args[0] & 0xff) << 8));
     task_flush(t);
     ptrace(PTRACE_CONT, t->tid, 0, 0);
-    do
-        got = wait_next(t->tid, true, &stop);
-    while (got == -EINTR);
+    got = session_wait(s, t->tid, &stop);
     if (got == 1 && stop.kind == STOP_EXIT)
         process_task_exiting(s, t, (int)stop.message);
     else

@@ -269,7 +269,7 @@ struct session {
     } stdio[2];
     enum sched_reason reason; /* of the next decision */
     bool reschedule;
-    bool ended;
+    bool ended, killed;
     bool state_changed;       /* something that parked calls may wait for has changed */
     uint64_t epoch_real;      /* CLOCK_REALTIME of the machine at the start, ns */
     uint64_t wall_start, wall_deadline, rewriting_ns;
@@ -338,6 +338,9 @@ void emit_memory_checksum(struct session *s, struct task *t);
 
 /* ---- loop.c -------------------------------------------------------------------------------- */
 int session_loop(struct session *s);
+/* The next stop of a task (-1: of any), beyond the session's 10 ms timer: a run that is long over its
+ * time is killed. As wait_next(), never -EINTR. */
+int session_wait(struct session *s, pid_t tid, struct stop *ret);
 void session_account(struct session *s, struct task *t); /* counters -> ticks, clock */
 void session_load_counters(struct session *s, struct task *t);
 int task_flush(struct task *t); /* registers into the tracee */

@@ -60,9 +60,7 @@ static int single_step(struct session *s, struct task *t, struct stop *stop)
             return -ESRCH;
         t->at_seccomp = false;
         s->result->statistics.stops++;
-        do
-            got = wait_next(t->tid, true, stop);
-        while (got == -EINTR);
+        got = session_wait(s, t->tid, stop);
         if (got < 0)
             return got;
     } while (stop->kind == STOP_SIGNAL && (stop->signal == SIGCHLD || stop->signal == SIGPIPE));
