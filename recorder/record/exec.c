@@ -304,6 +304,7 @@ int space_exec(struct session *s, struct task *t)
     space_unref(t->space);
     t->space = space_new(s);
     tracee_get_regs(t->tid, &t->regs);
+    tracee_reset_xstate(t->tid);
     t->at_seccomp = false;
     t->regs.orig_rax = (unsigned long long)-1;
     set_program_name(t);

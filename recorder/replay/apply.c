@@ -143,8 +143,8 @@ static int protect(struct replay_session *r, struct replay_task *t, const struct
 static int advise(struct replay_session *r, struct replay_task *t, const struct map_op *op)
 {
     int64_t result;
-    int error =
-        replay_task_call(r, t, SYS_madvise, (uint64_t[6]){op->address, op->length, op->prot}, &result);
+    int error = replay_task_call(r, t, SYS_madvise,
+                                 (uint64_t[6]){op->address, op->length, op->prot}, &result);
 
     return error ? error : (int)result;
 }
@@ -172,9 +172,8 @@ static int apply_op(struct replay_session *r, struct replay_task *t, const struc
 
 int replay_apply_maps(struct replay_session *r, struct replay_task *t)
 {
-    static const char *const names[MAP_OP_KIND_COUNT] = {"reset",   "map",   "unmap",
-                                                         "protect", "remap", "range",
-                                                         "advise"};
+    static const char *const names[MAP_OP_KIND_COUNT] = {"reset", "map",   "unmap", "protect",
+                                                         "remap", "range", "advise"};
     const struct event *e = r->event;
 
     for (size_t i = 0; i < e->map_count; i++) {

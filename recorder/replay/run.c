@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/syscall.h>
 
 #include "include/rrtest/recorder_page.h"
 #include "recorder/replay/session.h"
@@ -255,9 +254,10 @@ static int arrive_preempted(struct replay_session *r, struct replay_task *t)
     return error ? error : check_registers(r, t, false);
 }
 
-static bool is_exit(uint64_t nr)
+/* Registers that stand at the entry of a system call. */
+static bool at_call(const struct user_regs_struct *regs)
 {
-    return nr == SYS_exit || nr == SYS_exit_group;
+    return (int64_t)regs->orig_rax >= 0;
 }
 
 int replay_run_to_event(struct replay_session *r, struct replay_task *t)
@@ -280,7 +280,7 @@ int replay_run_to_event(struct replay_session *r, struct replay_task *t)
     case EVENT_EXIT:
     case EVENT_CHECKSUM: /* a task that ends itself comes to its last call; others end where they
                             are */
-        if (t->parked || !is_exit(e->before.orig_rax))
+        if (t->parked || !at_call(&e->before))
             return 0;
         error = arrive_call(r, t);
         t->parked = error == 0;

@@ -23,14 +23,6 @@
 #define HIGHEST_ADDRESS 0x7ffffffff000ull /* TASK_SIZE_MAX with four-level page tables */
 #define AREA_END ((uint64_t)RECORDER_PAGE_ADDRESS + RECORDER_AREA_SIZE)
 
-#define XSTATE_SOFTWARE 464 /* end of the fxsave image; XCR0 in a regset (asm/user.h) */
-#define XSTATE_FCW 0
-#define XSTATE_MXCSR 24
-#define XSTATE_MXCSR_MASK 28
-#define XSTATE_BV 512
-#define XSTATE_X87_SSE 3ull
-#define XSTATE_PKRU (1ull << 9)
-
 /* ---- the child ----------------------------------------------------------------------------- */
 
 static void *place(uint64_t address, size_t length, int prot, int flags, int fd, off_t offset)
@@ -180,35 +172,13 @@ static int call_empty(struct replay_session *r, uint64_t nr, uint64_t a, uint64_
     return error ? error : (result < 0 ? (int)result : 0);
 }
 
-/* What a program has at its start (fpu_flush_thread() in arch/x86/kernel/fpu/core.c). Two passes:
- * the first puts MXCSR into place where the kernel keeps it in a form that has no initial state for
- * it. */
 static int reset_xstate(struct replay_session *r)
 {
     uint8_t state[TRACEE_XSTATE_MAX];
-    size_t length = sizeof(state);
-    int error = tracee_get_xstate(r->empty, state, &length);
-    uint64_t features;
-    uint32_t mxcsr_mask;
+    int error = tracee_reset_xstate(r->empty);
 
-    if (error)
-        return error;
-    memcpy(&features, state + XSTATE_SOFTWARE, sizeof(features));
-    memcpy(&mxcsr_mask, state + XSTATE_MXCSR_MASK, sizeof(mxcsr_mask));
-    features &= XSTATE_PKRU; /* its initial value is not the hardware's: given explicitly */
-    memset(state, 0, XSTATE_SOFTWARE);
-    memcpy(state + XSTATE_FCW, &(uint16_t){0x37f}, 2);
-    memcpy(state + XSTATE_MXCSR, &(uint32_t){0x1f80}, 4);
-    memcpy(state + XSTATE_MXCSR_MASK, &mxcsr_mask, 4);
-    features |= XSTATE_X87_SSE;
-    memcpy(state + XSTATE_BV, &features, sizeof(features));
-    error = tracee_set_xstate(r->empty, state, length);
-    if (error)
-        return error;
-    features &= ~XSTATE_X87_SSE;
-    memcpy(state + XSTATE_BV, &features, sizeof(features));
-    r->xstate_size = length;
-    return tracee_set_xstate(r->empty, state, length);
+    r->xstate_size = sizeof(state);
+    return error ? error : tracee_get_xstate(r->empty, state, &r->xstate_size);
 }
 
 /* The fork still has the replayer's memory, descriptors, and what its C library registered with the

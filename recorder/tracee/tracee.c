@@ -1,7 +1,6 @@
 /* ptrace requests on one stopped tracee. */
 #include "recorder/tracee/tracee.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -21,27 +20,6 @@ int tracee_get_regs(pid_t tid, struct user_regs_struct *ret)
 int tracee_set_regs(pid_t tid, const struct user_regs_struct *regs)
 {
     return ptrace(PTRACE_SETREGS, tid, 0, regs) < 0 ? -errno : 0;
-}
-
-int tracee_get_xstate(pid_t tid, uint8_t *ret, size_t *length)
-{
-    struct iovec iov = {ret, *length};
-
-    if (ptrace(PTRACE_GETREGSET, tid, NT_X86_XSTATE, &iov) < 0)
-        return -errno;
-    *length = iov.iov_len;
-    return 0;
-}
-
-int tracee_set_xstate(pid_t tid, const uint8_t *data, size_t length)
-{
-    uint8_t copy[TRACEE_XSTATE_MAX];
-    struct iovec iov = {copy, length};
-
-    if (length > sizeof(copy))
-        return -EINVAL;
-    memcpy(copy, data, length);
-    return ptrace(PTRACE_SETREGSET, tid, NT_X86_XSTATE, &iov) < 0 ? -errno : 0;
 }
 
 static struct iovec remote_range(uint64_t address, size_t length)

@@ -34,7 +34,10 @@ int tracee_get_regs(pid_t tid, struct user_regs_struct *ret);
 int tracee_set_regs(pid_t tid, const struct user_regs_struct *regs);
 /* NT_X86_XSTATE. capacity in *length, bytes out. */
 int tracee_get_xstate(pid_t tid, uint8_t *ret, size_t *length);
+/* x87 and SSE state count as in use from then on, whatever the header says (xstate.c has why). */
 int tracee_set_xstate(pid_t tid, const uint8_t *data, size_t length);
+/* What a program has at its start; to be called at every exec. */
+int tracee_reset_xstate(pid_t tid);
 #define TRACEE_XSTATE_MAX 16384
 
 /* All or nothing: -EFAULT if any byte is not mapped (readable/writable as the program sees it). */
