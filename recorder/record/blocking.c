@@ -1,24 +1,21 @@
-/* Parking, polling, sleeping in the kernel. */
+/* Looking at parked calls, and at those asleep in the kernel. */
 #include "recorder/record/blocking.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "recorder/base/file.h"
-#include "recorder/base/log.h"
-#include "recorder/record/fds.h"
+#include "recorder/record/borrow.h"
 #include "recorder/record/process.h"
-
-#define OUTSIDE_GRACE_MS 50 /* kernel workers (ptys, loopback) may still bring something */
 
 bool blocking_is_ready(int fd, short events)
 {
@@ -27,71 +24,228 @@ bool blocking_is_ready(int fd, short events)
     return poll(&p, 1, 0) > 0;
 }
 
+short blocking_events(struct call *c, short events)
+{
+    struct pollfd p = {.fd = c->borrowed[0].fd, .events = events};
+
+    return poll(&p, 1, 0) > 0 ? p.revents : 0;
+}
+
 void blocking_release(struct call *c)
 {
-    close_fd(&c->dup_fd);
+    borrow_release(c);
     for (size_t i = 0; i < c->poll_count; i++)
         close_fd(&c->poll[i].fd);
     c->poll_count = 0;
 }
 
+/* ---- changes ------------------------------------------------------------------------------- */
+
+static unsigned changes_of(const struct call *c)
+{
+    switch (c->nr) {
+    case SYS_flock:
+        return 1u << BLOCKING_CHANGE_LOCKS;
+    case SYS_fcntl:
+        switch ((int)c->args[1]) {
+        case F_SETLK:
+        case F_SETLKW:
+        case F_OFD_SETLK:
+        case F_OFD_SETLKW:
+            return 1u << BLOCKING_CHANGE_LOCKS;
+        default:
+            return 0;
+        }
+    case SYS_close:
+    case SYS_close_range:
+    case SYS_dup2:
+    case SYS_dup3:
+    case SYS_execve:
+    case SYS_execveat:
+        return 1u << BLOCKING_CHANGE_LOCKS | 1u << BLOCKING_CHANGE_CONNECTIONS |
+               1u << BLOCKING_CHANGE_FIFOS;
+    case SYS_semop:
+    case SYS_semtimedop:
+    case SYS_semctl:
+    case SYS_msgsnd:
+    case SYS_msgrcv:
+    case SYS_msgctl:
+        return 1u << BLOCKING_CHANGE_QUEUES;
+    case SYS_accept:
+    case SYS_accept4:
+    case SYS_listen:
+    case SYS_shutdown:
+        return 1u << BLOCKING_CHANGE_CONNECTIONS;
+    case SYS_open:
+    case SYS_openat:
+    case SYS_openat2:
+    case SYS_creat:
+        return 1u << BLOCKING_CHANGE_FIFOS;
+    default:
+        return 0;
+    }
+}
+
+void blocking_called(struct session *s, const struct call *c)
+{
+    unsigned kinds = changes_of(c);
+
+    if (c->result < 0)
+        return;
+    s->changes[BLOCKING_CHANGE_ANY]++;
+    for (int i = BLOCKING_CHANGE_ANY + 1; i < BLOCKING_CHANGE_COUNT; i++)
+        if (kinds & (1u << i))
+            s->changes[i]++;
+}
+
+bool blocking_may_wake(const struct call *c)
+{
+    switch (c->nr) {
+    case SYS_stat:
+    case SYS_fstat:
+    case SYS_lstat:
+    case SYS_newfstatat:
+    case SYS_statx:
+    case SYS_access:
+    case SYS_faccessat:
+    case SYS_faccessat2:
+    case SYS_readlink:
+    case SYS_readlinkat:
+    case SYS_getcwd:
+    case SYS_lseek:
+    case SYS_getdents64:
+    case SYS_mprotect:
+    case SYS_madvise:
+    case SYS_brk:
+    case SYS_pread64:
+    case SYS_getuid:
+    case SYS_geteuid:
+    case SYS_getgid:
+    case SYS_getegid:
+    case SYS_uname:
+    case SYS_getrlimit:
+    case SYS_prlimit64:
+    case SYS_getsockname:
+    case SYS_getpeername:
+    case SYS_getsockopt:
+    case SYS_socket:
+    case SYS_pipe2:
+    case SYS_socketpair:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static void note_deaths(struct session *s)
+{
+    uint32_t deaths = s->next_task - s->live;
+
+    if (deaths == s->deaths_seen)
+        return;
+    s->deaths_seen = deaths;
+    for (int i = BLOCKING_CHANGE_ANY; i < BLOCKING_CHANGE_COUNT; i++)
+        s->changes[i]++;
+}
+
+/* ---- parking ------------------------------------------------------------------------------- */
+
+enum call_action blocking_park_polled_slot(struct task *t, struct call *c, int slot, short events,
+                                           uint64_t deadline)
+{
+    c->borrowed[slot].events = events;
+    c->borrowed[1 - slot].events = 0;
+    c->wait_change = BLOCKING_CHANGE_NONE;
+    return call_park(t, c, c->row->name, deadline);
+}
+
+enum call_action blocking_park_polled(struct task *t, struct call *c, short events,
+                                      uint64_t deadline)
+{
+    return blocking_park_polled_slot(t, c, 0, events, deadline);
+}
+
+enum call_action blocking_park_retried(struct session *s, struct task *t, struct call *c,
+                                       enum blocking_change change, uint64_t deadline)
+{
+    c->borrowed[0].events = c->borrowed[1].events = 0;
+    c->wait_change = (uint8_t)change;
+    c->wait_seen = s->changes[change];
+    return call_park(t, c, c->row->name, deadline);
+}
+
+static size_t poll_need(const struct task *t)
+{
+    const struct call *c = &t->call;
+
+    if (t->state != TASK_PARKED || c->woken || c->ready)
+        return 0;
+    return c->poll_count + (c->borrowed[0].events != 0) + (c->borrowed[1].events != 0);
+}
+
+static size_t fill_poll_set(struct session *s)
+{
+    size_t n = 0;
+
+    for (struct task *t = s->tasks; t; t = t->next)
+        n += poll_need(t);
+    if (n > s->poll_capacity) {
+        s->poll_capacity = n * 2;
+        s->poll_set = realloc(s->poll_set, s->poll_capacity * sizeof(*s->poll_set));
+        if (!s->poll_set)
+            abort();
+    }
+    n = 0;
+    for (struct task *t = s->tasks; t; t = t->next) {
+        struct call *c = &t->call;
+
+        if (poll_need(t) == 0)
+            continue;
+        for (size_t i = 0; i < c->poll_count; i++)
+            s->poll_set[n++] = (struct pollfd){.fd = c->poll[i].fd, .events = c->poll[i].events};
+        for (int i = 0; i < 2; i++)
+            if (c->borrowed[i].events)
+                s->poll_set[n++] =
+                    (struct pollfd){.fd = c->borrowed[i].fd,
+                                    .events = (short)(c->borrowed[i].events | POLLERR | POLLHUP)};
+    }
+    return n;
+}
+
+static void wake_polled(struct session *s)
+{
+    size_t n = fill_poll_set(s), at = 0;
+    int got = 0;
+
+    if (n > 0)
+        got = poll(s->poll_set, n, 0);
+    if (got <= 0)
+        return;
+    for (struct task *t = s->tasks; t; t = t->next) {
+        size_t need = poll_need(t);
+
+        for (size_t i = 0; i < need; i++)
+            if (s->poll_set[at + i].revents & s->poll_set[at + i].events)
+                t->call.woken = true;
+        at += need;
+    }
+}
+
 void blocking_poll(struct session *s)
 {
     s->state_changed = false;
+    note_deaths(s);
+    wake_polled(s);
     for (struct task *t = s->tasks; t; t = t->next) {
         struct call *c = &t->call;
 
         if (t->state != TASK_PARKED || c->woken)
             continue;
-        if (c->ready)
+        if (c->wait_change)
+            c->woken = s->changes[c->wait_change] != c->wait_seen;
+        if (c->ready && !c->woken)
             c->woken = c->ready(s, t, c);
-        else if (c->poll_count > 0)
-            c->woken = poll(c->poll, c->poll_count, 0) > 0;
     }
-}
-
-static size_t gather(struct session *s, struct pollfd *all, size_t max, bool *ret_external)
-{
-    size_t n = 0;
-
-    *ret_external = false;
-    for (struct task *t = s->tasks; t; t = t->next) {
-        if (t->state == TASK_KERNEL)
-            *ret_external = true;
-        if (t->state != TASK_PARKED)
-            continue;
-        if (t->call.external)
-            *ret_external = true;
-        for (size_t i = 0; i < t->call.poll_count && n < max; i++)
-            all[n++] = t->call.poll[i];
-        if (t->call.dup_fd >= 0 && t->call.poll_count == 0 && n < max)
-            all[n++] = (struct pollfd){t->call.dup_fd, (short)t->call.scratch[7], 0};
-    }
-    return n;
-}
-
-bool blocking_wait_outside(struct session *s)
-{
-    struct pollfd all[256];
-    bool external;
-    size_t n = gather(s, all, 256, &external);
-    int got;
-
-    if (n == 0 && !external)
-        return false;
-    got = poll(all, n, external && s->outside_waits > 0 ? 10 : OUTSIDE_GRACE_MS);
-    if (got > 0) {
-        s->outside_waits = 0;
-        return true;
-    }
-    if (got < 0 && errno == EINTR)
-        return true;
-    /* a call asleep in the kernel or a descriptor from outside may wake at any time: go on waiting
-     * until the run's timeout; for inner ones the grace is over */
-    s->outside_waits++;
-    if (external && s->external_input)
-        return true;
-    return s->outside_waits < 3 && external;
 }
 
 /* ---- asleep in the kernel ------------------------------------------------------------------ */
@@ -115,8 +269,8 @@ char blocking_task_letter(pid_t tid)
     return at && at[1] ? at[2] : 'X';
 }
 
-/* Let the task run inside the kernel until its call is over (true) or it sleeps (false). Everybody else
- * is stopped, so the answer is a fact about the call and not about timing. */
+/* Let the task run inside the kernel until its call is over (true) or it sleeps (false). Everybody
+ * else is stopped, so the answer is a fact about the call and not about timing. */
 static bool settle(struct session *s, struct task *t)
 {
     for (;;) {
@@ -156,6 +310,7 @@ void blocking_fell_asleep(struct session *s, struct task *t)
 {
     struct call *c = &t->call;
 
+    borrow_reblock(c);
     if (!c->entered) {
         emit_begin(s, t, EVENT_ENTRY);
         s->building.event.before = s->building.event.after = c->before;
@@ -181,90 +336,4 @@ void blocking_collect_kernel(struct session *s)
             return;
         }
     }
-}
-
-/* ---- descriptors --------------------------------------------------------------------------- */
-
-static short wanted_events(const struct syscall_row *row)
-{
-    return row->blocks == SYSCALL_BLOCKS_WRITE ? POLLOUT : POLLIN;
-}
-
-static bool is_nonblocking(struct task *t, struct call *c, int fd)
-{
-    int flags = fcntl(fd, F_GETFL);
-
-    (void)t;
-    if (flags >= 0 && (flags & O_NONBLOCK))
-        return true;
-    switch (c->nr) {
-    case SYS_recvfrom:
-    case SYS_sendto:
-        return (c->args[3] & MSG_DONTWAIT) != 0;
-    case SYS_recvmsg:
-    case SYS_sendmsg:
-        return (c->args[2] & MSG_DONTWAIT) != 0;
-    case SYS_recvmmsg:
-    case SYS_sendmmsg:
-        return (c->args[3] & MSG_DONTWAIT) != 0;
-    default:
-        return false;
-    }
-}
-
-static bool duplicate_is_ready(struct session *s, struct task *t, struct call *c)
-{
-    (void)s;
-    (void)t;
-    return blocking_is_ready(c->dup_fd, (short)c->scratch[7]);
-}
-
-/* The number may mean another file by now: then the call gets our duplicate under a number of its own. */
-static enum call_action run_on_duplicate(struct session *s, struct task *t, struct call *c)
-{
-    struct fd_entry *e = fds_entry(t->files, (int)c->args[c->row->fd_argument]);
-    int number;
-
-    if (e && e->generation == c->fd_generation) {
-        blocking_release(c);
-        return CALL_RUN;
-    }
-    c->stop_lost = true;
-    t->regs = c->before;
-    if (tracee_send_fd(&s->area, t->tid, &t->regs, c->dup_fd, &number) < 0)
-        return call_answer(c, -EBADF);
-    t->regs_dirty = true;
-    blocking_release(c);
-    c->run_args[c->row->fd_argument] = (uint64_t)number;
-    c->close_after = number;
-    return CALL_RUN;
-}
-
-enum call_action blocking_fd_call(struct session *s, struct task *t, struct call *c)
-{
-    int fd = (int)c->args[c->row->fd_argument];
-    enum fd_kind kind;
-    struct fd_entry *e;
-
-    if (c->retry) {
-        if (!duplicate_is_ready(s, t, c))
-            return call_park(t, c, c->row->name, UINT64_MAX);
-        return run_on_duplicate(s, t, c);
-    }
-    kind = fds_kind(s, t, fd);
-    if (kind == FD_UNKNOWN || kind == FD_NEVER_BLOCKS)
-        return CALL_RUN;
-    c->dup_fd = fds_take(t, fd);
-    if (c->dup_fd < 0)
-        return CALL_RUN;
-    c->scratch[7] = (uint64_t)wanted_events(c->row);
-    if (is_nonblocking(t, c, c->dup_fd) || duplicate_is_ready(s, t, c)) {
-        blocking_release(c);
-        return CALL_RUN;
-    }
-    e = fds_entry(t->files, fd);
-    c->fd_generation = e ? e->generation : 0;
-    c->external = kind == FD_TERMINAL || kind == FD_SOCKET || kind == FD_OTHER || fd == 0;
-    c->ready = duplicate_is_ready;
-    return call_park(t, c, c->row->name, UINT64_MAX);
 }

@@ -5,10 +5,12 @@
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
 #include "recorder/record/blocking.h"
+#include "recorder/record/borrow.h"
 #include "recorder/record/fds.h"
 #include "recorder/record/filter.h"
 #include "recorder/record/guards.h"
@@ -18,6 +20,7 @@
 #include "recorder/record/session.h"
 #include "recorder/record/shared.h"
 #include "recorder/record/signal.h"
+#include "recorder/record/transfer.h"
 
 int call_memory_read(void *task, struct taddr address, void *ret, size_t length)
 {
@@ -103,7 +106,20 @@ static int reenter(struct session *s, struct task *t, struct call *c)
     return -ESRCH;
 }
 
-/* To the exit stop. 0, or -ESRCH: the task is gone and accounted for. */
+/* Writing to where the run's output goes may take as long as the outside world likes, but not longer than
+ * the run may. */
+static bool is_patient(const struct session *s, const struct call *c)
+{
+    struct timespec now;
+
+    if (!c->patient)
+        return false;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return !s->wall_deadline || (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec <
+                                    s->wall_deadline + s->rewriting_ns;
+}
+
+/* To the exit stop. 0; -ESRCH: the task is gone and accounted for; -EAGAIN: it sleeps in the kernel. */
 static int run_in_kernel(struct session *s, struct task *t, struct call *c)
 {
     struct user_regs_struct r;
@@ -122,7 +138,7 @@ static int run_in_kernel(struct session *s, struct task *t, struct call *c)
         do {
             got = wait_next(t->tid, true, &stop);
             /* the session's 10 ms timer: slow is not asleep (design.md section 12) */
-            if (got == -EINTR && blocking_task_letter(t->tid) == 'S') {
+            if (got == -EINTR && !is_patient(s, c) && blocking_task_letter(t->tid) == 'S') {
                 blocking_fell_asleep(s, t);
                 return -EAGAIN;
             }
@@ -145,6 +161,8 @@ static int run_in_kernel(struct session *s, struct task *t, struct call *c)
         return -ESRCH;
     }
     c->result = (int64_t)t->regs.rax;
+    if (c->result == -EPIPE)
+        c->sigpipe |= output_raised_sigpipe(t);
     /* what the program sees: its own arguments, as the kernel preserves them */
     r = c->before;
     r.rax = t->regs.rax;
@@ -155,7 +173,6 @@ static int run_in_kernel(struct session *s, struct task *t, struct call *c)
     t->regs_dirty = memcmp(&r, &t->regs, sizeof(r)) != 0;
     t->regs = r;
     t->regs.orig_rax = (unsigned long long)-1;
-    s->state_changed = true;
     return 0;
 }
 
@@ -172,19 +189,6 @@ static void read_outputs(struct session *s, struct task *t, struct call *c)
         emit_memory(s, t, regions.region[i].address, regions.region[i].length);
 }
 
-static void close_duplicate(struct session *s, struct task *t, struct call *c)
-{
-    struct user_regs_struct saved = t->regs;
-    int64_t ignored;
-
-    if (c->close_after <= 0)
-        return;
-    task_call(s, t, SYS_close, (uint64_t[6]){(uint64_t)c->close_after}, &ignored);
-    t->regs = saved;
-    t->regs_dirty = true;
-    c->close_after = 0;
-}
-
 void call_complete(struct session *s, struct task *t)
 {
     struct call *c = &t->call;
@@ -196,6 +200,7 @@ void call_complete(struct session *s, struct task *t)
     signal_restore_mask(t, c);
     s->building.event.entered = c->entered;
     emit_end(s, t);
+    blocking_called(s, c);
     if (c->after)
         c->after(s, t, c);
     if (t->process->live_tasks > 1 || s->live > 1)
@@ -204,26 +209,33 @@ void call_complete(struct session *s, struct task *t)
 
 static void finish_run(struct session *s, struct task *t, struct call *c)
 {
-    close_duplicate(s, t, c);
+    borrow_close_numbers(s, t, c);
     if (c->finish)
         c->finish(s, t, c);
     read_outputs(s, t, c);
     fds_after_call(s, t, c);
     output_capture(s, t, c);
     shared_file_changed(s, t, c);
+    t->regs_dirty |= t->regs.rax != (uint64_t)c->result;
     t->regs.rax = (uint64_t)c->result;
-    if (c->result == -EPIPE)
-        output_broken_pipe(s, t, c);
+    if (c->sigpipe)
+        output_send_sigpipe(s, t);
+    s->state_changed |= blocking_may_wake(c);
     call_complete(s, t);
 }
 
 static void park(struct session *s, struct task *t, struct call *c)
 {
-    if (!c->entered) {
+    if (!c->entered || c->progress != c->recorded) {
         emit_begin(s, t, EVENT_ENTRY);
-        s->building.event.before = c->before;
+        s->building.event.before = s->building.event.after = c->before;
+        if (c->progress != c->recorded) { /* what the pieces so far have written is there to be seen */
+            c->result = c->progress;
+            read_outputs(s, t, c);
+        }
         emit_end(s, t);
         c->entered = true;
+        c->recorded = c->progress;
     }
     t->needs_event = false;
     t->state = TASK_PARKED;
@@ -234,8 +246,45 @@ static void park(struct session *s, struct task *t, struct call *c)
     }
     s->reason = SCHED_BLOCKED;
     s->reschedule = true;
-    s->state_changed = true;
     inject_at_park(s, t);
+}
+
+/* At the exit stop: the call is over, or it has to wait, or its next piece is run. */
+static void after_run(struct session *s, struct task *t, struct call *c)
+{
+    enum call_action action = CALL_DONE;
+    int64_t progress = c->progress;
+
+    while (c->attempted) {
+        action = c->attempted(s, t, c);
+        if (action == CALL_DONE)
+            break;
+        c->stop_lost = true;
+        s->state_changed |= c->progress != progress;
+        if (action == CALL_PARK) {
+            t->regs = c->before;
+            t->regs_dirty = true;
+            park(s, t, c);
+            return;
+        }
+        if (run_in_kernel(s, t, c) != 0)
+            return;
+    }
+    finish_run(s, t, c);
+}
+
+/* A call ends behind some pieces, without another run. */
+static void finish_pieces(struct session *s, struct task *t, struct call *c)
+{
+    borrow_close_numbers(s, t, c);
+    if (c->progress == 0)
+        return;
+    if (c->finish)
+        c->finish(s, t, c);
+    read_outputs(s, t, c);
+    fds_after_call(s, t, c);
+    output_capture(s, t, c);
+    s->state_changed = true;
 }
 
 static void act(struct session *s, struct task *t, struct call *c, enum call_action action)
@@ -246,8 +295,9 @@ static void act(struct session *s, struct task *t, struct call *c, enum call_act
         t->regs.rax = (uint64_t)c->result;
         t->regs.orig_rax = (unsigned long long)-1;
         t->regs_dirty = true;
-        if (c->outputs)
+        if (c->outputs && c->progress == 0)
             read_outputs(s, t, c);
+        finish_pieces(s, t, c);
         call_complete(s, t);
         return;
     case CALL_REGS:
@@ -255,7 +305,7 @@ static void act(struct session *s, struct task *t, struct call *c, enum call_act
         return;
     case CALL_RUN:
         if (run_in_kernel(s, t, c) == 0)
-            finish_run(s, t, c);
+            after_run(s, t, c);
         return;
     case CALL_PARK:
         park(s, t, c);
@@ -283,7 +333,7 @@ void call_kernel_done(struct session *s, struct task *t)
     }
     emit_begin(s, t, EVENT_SYSCALL);
     s->building.event.before = c->before;
-    finish_run(s, t, c);
+    after_run(s, t, c);
 }
 
 /* ---- entry --------------------------------------------------------------------------------- */
@@ -328,7 +378,7 @@ void call_entry(struct session *s, struct task *t)
     c->buffer = buffer;
     c->poll = poll_space;
     bytes_clear(&c->buffer);
-    c->dup_fd = -1;
+    c->borrowed[0].fd = c->borrowed[1].fd = -1;
     c->active = true;
     c->deadline = UINT64_MAX;
     c->before = t->regs;
@@ -420,6 +470,7 @@ void call_interrupt(struct session *s, struct task *t, bool handler_runs, bool s
         if (c->interrupt)
             c->interrupt(s, t, c);
     }
+    finish_pieces(s, t, c);
     c->after = NULL;
     call_complete(s, t);
 }

@@ -9,6 +9,7 @@
 #include "include/rrtest/recorder_page.h"
 #include "recorder/base/log.h"
 #include "recorder/record/blocking.h"
+#include "recorder/record/outside.h"
 #include "recorder/record/process.h"
 #include "recorder/record/session.h"
 #include "recorder/record/signal.h"
@@ -147,10 +148,12 @@ static bool all_wait(struct session *s)
     if (clock_deadline_next(s->clock, &next)) {
         if (s->options->real_clock)
             timers_sleep_until(s, next.at_ns);
+        else if (outside_wait_until(s, next.at_ns))
+            return true;
         clock_jump(s->clock, next.at_ns);
         return true;
     }
-    if (blocking_wait_outside(s))
+    if (outside_wait(s))
         return true;
     if (s->first && s->first->zombie) { /* only daemons are left, and they wait for ever */
         s->ended = true;

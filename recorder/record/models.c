@@ -5,6 +5,7 @@
 #include "recorder/record/fds.h"
 #include "recorder/record/filter.h"
 #include "recorder/record/futexes.h"
+#include "recorder/record/locks.h"
 #include "recorder/record/misc.h"
 #include "recorder/record/mm.h"
 #include "recorder/record/poll.h"
@@ -13,6 +14,8 @@
 #include "recorder/record/session.h"
 #include "recorder/record/signal.h"
 #include "recorder/record/signalfd.h"
+#include "recorder/record/sockets.h"
+#include "recorder/record/splice.h"
 #include "recorder/record/timerfd.h"
 #include "recorder/record/timers.h"
 
@@ -92,6 +95,18 @@ const call_handler call_models[SYSCALL_NUMBER_LIMIT] = {
     [SYS_epoll_wait] = model_epoll_wait,
     [SYS_epoll_pwait] = model_epoll_wait,
     [SYS_epoll_pwait2] = model_epoll_wait,
+
+    [SYS_connect] = model_connect,
+    [SYS_recvmmsg] = model_recvmmsg,
+    [SYS_sendmmsg] = model_sendmmsg,
+    [SYS_setsockopt] = model_setsockopt,
+    [SYS_splice] = model_splice,
+    [SYS_tee] = model_splice,
+    [SYS_vmsplice] = model_vmsplice,
+    [SYS_sendfile] = model_sendfile,
+    [SYS_copy_file_range] = model_copy_file_range,
+    [SYS_flock] = model_flock,
+    [SYS_fcntl] = model_fcntl,
 
     [SYS_close] = model_close,
     [SYS_dup] = model_dup,

@@ -1,24 +1,31 @@
 /* Bytes that went to the run's stdout and stderr, and SIGPIPE. */
 #include "recorder/record/output.h"
 
-#include <errno.h>
+#include <signal.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
+#include <sys/ptrace.h>
 
 #include "recorder/record/fds.h"
 #include "recorder/record/signal.h"
 
 #define DEFAULT_LIMIT (64ull << 20)
 
+void output_add(struct session *s, int stream, const void *data, uint64_t length)
+{
+    uint64_t limit = s->options->output_limit ? s->options->output_limit : DEFAULT_LIMIT;
+
+    emit_output(s, stream, data, length);
+    if (s->output[stream - 1].length + length <= limit)
+        bytes_append(&s->output[stream - 1], data, length);
+}
+
 void output_capture(struct session *s, struct task *t, struct call *c)
 {
-    static struct syscall_regions regions;
+    struct syscall_regions regions;
     struct syscall_memory memory = {call_memory_read, t};
-    uint64_t limit = s->options->output_limit ? s->options->output_limit : DEFAULT_LIMIT;
     int stream;
 
-    if (!(c->row->flags & SYSCALL_FLAG_WRITES_FILE) || c->result <= 0 || c->row->fd_argument < 0)
+    if (!(c->row->flags & SYSCALL_FLAG_DATA_IN) || c->result <= 0 || c->row->fd_argument < 0)
         return;
     stream = fds_stream(s, t, (int)c->args[c->row->fd_argument]);
     if (!stream)
@@ -32,21 +39,25 @@ void output_capture(struct session *s, struct task *t, struct call *c)
         if (tracee_read(t->tid, regions.region[i].address, at, regions.region[i].length) < 0)
             return;
     }
-    emit_output(s, stream, c->buffer.data, c->buffer.length);
-    if (s->output[stream - 1].length + c->buffer.length <= limit)
-        bytes_append(&s->output[stream - 1], c->buffer.data, c->buffer.length);
+    output_add(s, stream, c->buffer.data, c->buffer.length);
 }
 
-void output_broken_pipe(struct session *s, struct task *t, struct call *c)
+bool output_raised_sigpipe(const struct task *t)
+{
+    struct __ptrace_peeksiginfo_args own = {.off = 0, .flags = 0, .nr = 8};
+    siginfo_t queue[8];
+    long n = ptrace(PTRACE_PEEKSIGINFO, t->tid, &own, queue);
+
+    for (long i = 0; i < n; i++)
+        if (queue[i].si_signo == SIGPIPE)
+            return true;
+    return false;
+}
+
+void output_send_sigpipe(struct session *s, struct task *t)
 {
     siginfo_t info;
 
-    if ((c->nr == SYS_sendto && (c->args[3] & MSG_NOSIGNAL)) ||
-        (c->nr == SYS_sendmsg && (c->args[2] & MSG_NOSIGNAL)) ||
-        (c->nr == SYS_sendmmsg && (c->args[3] & MSG_NOSIGNAL)))
-        return;
-    if (!(c->row->flags & SYSCALL_FLAG_WRITES_FILE))
-        return;
     memset(&info, 0, sizeof(info));
     info.si_signo = SIGPIPE;
     info.si_code = SI_USER;

@@ -1,4 +1,4 @@
-/* The run's stdout and stderr: captured as the program writes them. */
+/* The run's stdout and stderr: captured as the program writes them. SIGPIPE. */
 #ifndef RECORDER_RECORD_OUTPUT_H
 #define RECORDER_RECORD_OUTPUT_H
 
@@ -6,7 +6,13 @@
 
 /* A finished call may have written to one of the streams: add it to the event and keep it. */
 void output_capture(struct session *s, struct task *t, struct call *c);
-/* EPIPE: the kernel's SIGPIPE, modelled. */
-void output_broken_pipe(struct session *s, struct task *t, struct call *c);
+/* The same for bytes that did not come out of the program's memory; they must last until the event
+ * ends. */
+void output_add(struct session *s, int stream, const void *data, uint64_t length);
+/* At the exit stop of a call that ended with EPIPE: did the kernel raise SIGPIPE with it? It does
+ * for pipes and stream sockets, without MSG_NOSIGNAL; for datagrams never. */
+bool output_raised_sigpipe(const struct task *t);
+/* The kernel's SIGPIPE, modelled. */
+void output_send_sigpipe(struct session *s, struct task *t);
 
 #endif

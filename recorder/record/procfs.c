@@ -16,7 +16,6 @@
 
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
-#include "recorder/record/blocking.h"
 #include "recorder/record/fds.h"
 #include "recorder/record/procfs_files.h"
 #include "recorder/record/random_device.h"
@@ -24,6 +23,7 @@
 #include "recorder/record/place.h"
 #include "recorder/record/space.h"
 #include "recorder/record/timerfd.h"
+#include "recorder/record/transfer.h"
 
 #define ORIGINAL_LIMIT (16u << 20)
 #define MEMORY_FILE_PREFIX "rrtest:" /* and the path that the program opened */

@@ -102,7 +102,7 @@ struct task *session_task_new(struct session *s, struct task *parent, pid_t tid,
     t->id = ++s->next_task;
     t->tid = tid;
     t->pidfd = -1;
-    t->call.dup_fd = -1;
+    t->call.borrowed[0].fd = t->call.borrowed[1].fd = -1;
     t->queue = signal_queue_new();
     t->altstack.flags = SS_DISABLE;
     if (!parent) {
@@ -242,6 +242,7 @@ void session_done(struct session *s)
     for (size_t i = 0; i < s->trace_file_count; i++)
         free(s->trace_files[i].key);
     free(s->trace_files);
+    free(s->poll_set);
     free(s->building.writes);
     free(s->building.maps);
     free(s->building.file_writes);

@@ -159,6 +159,17 @@ typedef void (*call_finish)(struct session *s, struct task *t, struct call *c);
 
 #define CALL_WRITES_MAX 8
 
+/* One of the program's descriptors, duplicated for a call's time (borrow.h). */
+struct borrowed_fd {
+    int fd;              /* ours, -1: none */
+    int flags;           /* file status flags to put back */
+    bool unblocked;      /* O_NONBLOCK is set while the kernel runs this call */
+    int8_t argument;     /* of the call */
+    short events;        /* awaited while the call is parked; 0: none */
+    uint32_t generation; /* of the number when it was taken */
+    int number;          /* a number of the tracee for the duplicate, closed with the call; 0: none */
+};
+
 struct call {
     bool active;
     bool entered;      /* an ENTRY event was written */
@@ -185,10 +196,16 @@ struct call {
     struct pollfd *poll;
     size_t poll_count;
     bool in_kernel;    /* handed to the kernel, where it may sleep */
-    int close_after;   /* a number of the tracee to close when the call is over, 0: none */
-    bool external;     /* waits for something outside the run */
-    uint32_t fd_generation;
-    int dup_fd;        /* our duplicate of args' fd while parked, -1 */
+    /* at the exit stop of a RUN, before `finish`: DONE: c->result is it; PARK: it has to wait; RUN:
+     * once more, with new run_args. NULL: DONE */
+    call_handler attempted;
+    /* blocking.h's own */
+    struct borrowed_fd borrowed[2];
+    uint8_t wait_change;  /* enum blocking_change: also worth a try after one of these */
+    uint64_t wait_seen;   /* its count at the last try */
+    bool patient;         /* it sleeps in the kernel for outsiders only: nobody runs meanwhile */
+    int64_t recorded;     /* bytes whose memory effects are in an ENTRY event already */
+    bool sigpipe;         /* the kernel raised it in this call */
     /* handlers' own */
     uint64_t scratch[8];
     signal_set saved_mask;
@@ -271,11 +288,16 @@ struct session {
     bool reschedule;
     bool ended, killed;
     bool state_changed;       /* something that parked calls may wait for has changed */
+    uint64_t changes[8];      /* by enum blocking_change */
+    uint32_t deaths_seen;     /* tasks that are gone, at the last look at parked calls */
+    struct pollfd *poll_set;
+    size_t poll_capacity;
+    bool sockets_low_water;   /* some socket of the run has SO_RCVLOWAT set */
     uint64_t epoch_real;      /* CLOCK_REALTIME of the machine at the start, ns */
     uint64_t wall_start, wall_deadline, rewriting_ns;
     uint64_t deadline_virtual;
     uint64_t first_exit_clock;
-    uint32_t outside_waits;
+    uint64_t outside_since;   /* wall ns since which nothing but the outside can help; 0 */
     bool external_input; /* the program's stdin comes from outside */
     uint32_t injected[16];
     struct bytes output[2];
