@@ -1,11 +1,11 @@
-/* Prints the order in which four threads pass their steps: nothing but the schedule decides it.
+/* Prints the order in which eight threads pass their steps: nothing but the schedule decides it.
  * With an argument that many steps a thread. */
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { THREADS = 4, STEPS_MAX = 64 };
+enum { THREADS = 8, STEPS_MAX = 64 };
 
 static char order[THREADS * STEPS_MAX + 1];
 static atomic_int position;
@@ -23,7 +23,7 @@ static void *runner(void *name)
 
 int main(int argc, char **argv)
 {
-    static char names[THREADS] = {'a', 'b', 'c', 'd'};
+    static char names[] = "abcdefgh";
     if (argc > 1)
         steps = atoi(argv[1]);
     if (steps < 1 || steps > STEPS_MAX)
