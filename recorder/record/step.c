@@ -70,6 +70,8 @@ enum step_kind step_kind_of(const uint8_t *code, size_t length, size_t *ret_leng
     case 0x0f:
         return code[i + 1] == 0x05 ? STEP_SYSTEM_CALL : STEP_OTHER;
     case 0xcc:
+    case 0xcd:
+    case 0xf1:
         return STEP_TRAP;
     case 0x9c:
         return STEP_PUSH_FLAGS;

@@ -49,8 +49,9 @@ uint64_t traps_continue_ip(struct task *t, uint64_t ip)
     return where.place == IMAGE_INTERIOR && where.copy ? where.copy + l->bias : ip;
 }
 
-/* One single step. 0: done; 1: another stop came (left pending in *stop); negative: gone. The kernel's
- * own SIGCHLD and SIGPIPE (modelled elsewhere) come instead of the instruction: it is stepped again. */
+/* One single step. 0: done; 1: another stop came (left pending in *stop); negative: gone. The
+ * kernel's own SIGCHLD and SIGPIPE (modelled elsewhere) come instead of the instruction: it is
+ * stepped again. */
 static int single_step(struct session *s, struct task *t, struct stop *stop)
 {
     int got;
@@ -69,16 +70,32 @@ static int single_step(struct session *s, struct task *t, struct stop *stop)
     return stop->kind == STOP_SIGNAL && stop->signal == SIGTRAP ? 0 : 1;
 }
 
-static bool at_system_call(struct task *t)
+/* What a walk does not step over: what enters the kernel, what traps (its SIGTRAP would look like a
+ * step's), and pushf, which would store the trap flag that steps it. Runs of prefixes are not
+ * looked through: nobody writes them before these. */
+static bool at_barrier(struct task *t)
 {
     uint8_t code[2];
 
-    return tracee_read(t->tid, t->regs.rip, code, 2) < 0 || (code[0] == 0x0f && code[1] == 0x05) ||
-           in_blob(t->regs.rip);
+    if (in_blob(t->regs.rip) || tracee_read(t->tid, t->regs.rip, code, 2) < 0)
+        return true;
+    switch (code[0]) {
+    case 0x0f: /* syscall, sysenter */
+        return code[1] == 0x05 || code[1] == 0x34;
+    case 0x66:
+        return code[1] == 0x9c;
+    case 0x9c:
+    case 0xcc:
+    case 0xcd:
+    case 0xf1:
+        return true;
+    default:
+        return false;
+    }
 }
 
-/* Walk on from a counter's trap. Steps never enter the kernel: they end before a system call. False:
- * the walk met another stop, which was handled. */
+/* Walk on from a counter's trap, at most to a barrier. False: the walk met another stop, which was
+ * handled. */
 static bool walk(struct session *s, struct task *t, uint32_t steps)
 {
     struct stop stop;
@@ -89,7 +106,7 @@ static bool walk(struct session *s, struct task *t, uint32_t steps)
         bool exact;
 
         traps_original_ip(t, &exact);
-        if ((i >= steps && exact) || at_system_call(t))
+        if ((i >= steps && exact) || at_barrier(t))
             break;
         int got = single_step(s, t, &stop);
 
