@@ -296,7 +296,8 @@ static void madvise_finished(struct session *s, struct task *t, struct call *c)
     }
 }
 
-static void fork_advice_finished(struct session *s, struct task *t, struct call *c)
+/* Advice that changes contents, now or at fork: replay gives it too. */
+static void advice_finished(struct session *s, struct task *t, struct call *c)
 {
     struct map_op op = {.kind = MAP_OP_ADVISE, .address = c->args[0], .length = page_up(c->args[1]),
                         .prot = (uint32_t)c->args[2]};
@@ -318,7 +319,8 @@ enum call_action model_madvise(struct session *s, struct task *t, struct call *c
     case MADV_DOFORK:
     case MADV_WIPEONFORK:
     case MADV_KEEPONFORK:
-        c->finish = fork_advice_finished;
+    case MADV_REMOVE: /* a hole in a shared object */
+        c->finish = advice_finished;
         return CALL_RUN;
     case MADV_FREE: /* the kernel may drop the pages at any time: do it now, as it is allowed to */
         c->run_args[2] = MADV_DONTNEED;
