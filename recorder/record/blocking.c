@@ -62,8 +62,7 @@ static unsigned changes_of(const struct call *c)
     case SYS_dup3:
     case SYS_execve:
     case SYS_execveat:
-        return 1u << BLOCKING_CHANGE_LOCKS | 1u << BLOCKING_CHANGE_CONNECTIONS |
-               1u << BLOCKING_CHANGE_FIFOS;
+        return 1u << BLOCKING_CHANGE_LOCKS | 1u << BLOCKING_CHANGE_CONNECTIONS;
     case SYS_semop:
     case SYS_semtimedop:
     case SYS_semctl:
@@ -76,11 +75,6 @@ static unsigned changes_of(const struct call *c)
     case SYS_listen:
     case SYS_shutdown:
         return 1u << BLOCKING_CHANGE_CONNECTIONS;
-    case SYS_open:
-    case SYS_openat:
-    case SYS_openat2:
-    case SYS_creat:
-        return 1u << BLOCKING_CHANGE_FIFOS;
     default:
         return 0;
     }

@@ -20,7 +20,7 @@ enum blocking_change {
     BLOCKING_CHANGE_LOCKS,       /* file locks: unlocked, a file closed */
     BLOCKING_CHANGE_QUEUES,      /* System V semaphores and message queues */
     BLOCKING_CHANGE_CONNECTIONS, /* room in the backlog of a listening socket */
-    BLOCKING_CHANGE_FIFOS,       /* a FIFO was opened */
+    BLOCKING_CHANGE_FIFOS,       /* something was opened that may be a FIFO */
     BLOCKING_CHANGE_COUNT
 };
 

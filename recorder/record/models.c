@@ -3,6 +3,7 @@
 
 #include "recorder/record/directory.h"
 #include "recorder/record/fds.h"
+#include "recorder/record/fifo.h"
 #include "recorder/record/filter.h"
 #include "recorder/record/futexes.h"
 #include "recorder/record/locks.h"
@@ -11,6 +12,7 @@
 #include "recorder/record/poll.h"
 #include "recorder/record/process.h"
 #include "recorder/record/procfs.h"
+#include "recorder/record/queues.h"
 #include "recorder/record/session.h"
 #include "recorder/record/signal.h"
 #include "recorder/record/signalfd.h"
@@ -105,6 +107,13 @@ const call_handler call_models[SYSCALL_NUMBER_LIMIT] = {
     [SYS_vmsplice] = model_vmsplice,
     [SYS_sendfile] = model_sendfile,
     [SYS_copy_file_range] = model_copy_file_range,
+    [SYS_semop] = model_semop,
+    [SYS_semtimedop] = model_semop,
+    [SYS_semctl] = model_semctl,
+    [SYS_msgsnd] = model_msgsnd,
+    [SYS_msgrcv] = model_msgrcv,
+    [SYS_mq_timedsend] = model_mq_timed,
+    [SYS_mq_timedreceive] = model_mq_timed,
     [SYS_flock] = model_flock,
     [SYS_fcntl] = model_fcntl,
 
@@ -115,6 +124,7 @@ const call_handler call_models[SYSCALL_NUMBER_LIMIT] = {
     [SYS_close_range] = model_close_range,
     [SYS_open] = model_open,
     [SYS_openat] = model_open,
+    [SYS_creat] = fifo_open,
     [SYS_openat2] = model_open,
     [SYS_read] = model_read,
     [SYS_readv] = model_read,

@@ -17,6 +17,7 @@
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
 #include "recorder/record/fds.h"
+#include "recorder/record/fifo.h"
 #include "recorder/record/procfs_files.h"
 #include "recorder/record/random_device.h"
 #include "recorder/record/signalfd.h"
@@ -367,10 +368,8 @@ static void open_finished(struct session *s, struct task *t, struct call *c)
 
 enum call_action model_open(struct session *s, struct task *t, struct call *c)
 {
-    (void)s;
-    (void)t;
     c->finish = open_finished;
-    return CALL_RUN;
+    return fifo_open(s, t, c);
 }
 
 /* ---- reading ------------------------------------------------------------------------------- */
