@@ -14,6 +14,7 @@
 #include "include/rrtest/recorder_page.h"
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
+#include "recorder/record/fds.h"
 #include "recorder/record/image_store.h"
 #include "recorder/record/notes.h"
 #include "recorder/record/shared.h"
@@ -55,13 +56,21 @@ static const char *name_of_fd(struct session *s, struct task *t, int fd)
     return image_store_name(s->images, target);
 }
 
+static bool open_for_writing(struct task *t, int number)
+{
+    cleanup_fd int fd = fds_take(t, number);
+
+    return fd >= 0 && (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
+}
+
 static void mapped_file(struct session *s, struct task *t, struct call *c, struct map_op *op, int fd,
                         const struct stat *st)
 {
     const char *name = name_of_fd(s, t, (int)c->args[4]);
-    bool shared = op->flags & MAP_SHARED;
+    /* a file that the program has open for writing may change under a private mapping, too */
+    bool shared = op->flags & MAP_SHARED, tracked = shared || open_for_writing(t, (int)c->args[4]);
 
-    op->file = shared ? shared_file_id(s, fd, st, name ? name : "file") : shared_file_known(s, st);
+    op->file = tracked ? shared_file_id(s, fd, st, name ? name : "file") : shared_file_known(s, st);
     if (!op->file)
         op->file = space_trace_file(s, fd, TRACE_FILE_CONTENT, name ? name : "file");
     emit_map(s, t, op);
