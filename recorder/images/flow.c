@@ -134,6 +134,8 @@ struct liveness {
     struct flow_graph *flow;
     uint8_t *in;      /* per block */
     uint8_t *returns; /* per function: flags its callers look at */
+    uint8_t *reads;   /* per block: read before they are written, and written; calls left out */
+    uint8_t *writes;
 };
 
 static uint8_t live_block(const struct liveness *l, uint32_t block)
@@ -194,16 +196,45 @@ static bool update_block(struct liveness *l, uint32_t b)
     return true;
 }
 
+/* Calls that read or return flags are rare, so a first solution is found without them. */
+static void solve_without_calls(struct liveness *l)
+{
+    const struct flow_graph *f = l->flow;
+    bool changed = true;
+
+    for (uint32_t b = 0; b < f->block_count; b++) {
+        for (uint32_t k = f->blocks[b].last + 1; k-- > f->blocks[b].first;) {
+            const struct insn *i = &f->code->insns[k];
+
+            l->reads[b] = (uint8_t)((l->reads[b] & ~i->flags_written) | i->flags_read);
+            l->writes[b] |= i->flags_written;
+        }
+    }
+    while (changed) {
+        changed = false;
+        for (uint32_t b = f->block_count; b-- > 0;) {
+            uint8_t live = live_out(l, &f->blocks[b]);
+
+            live = (uint8_t)((live & ~l->writes[b]) | l->reads[b]);
+            changed = changed || live != l->in[b];
+            l->in[b] = live;
+        }
+    }
+}
+
 static void find_live_flags(struct flow_graph *f)
 {
     struct liveness l = {
         .flow = f,
         .in = memory_zeroed(f->block_count, 1),
         .returns = memory_zeroed(f->function_count, 1),
+        .reads = memory_zeroed(f->block_count, 1),
+        .writes = memory_zeroed(f->block_count, 1),
     };
     uint8_t *returns_before = memory_zeroed(f->function_count, 1);
     bool changed = true;
 
+    solve_without_calls(&l);
     while (changed) {
         changed = false;
         memcpy(returns_before, l.returns, f->function_count);
@@ -222,6 +253,8 @@ static void find_live_flags(struct flow_graph *f)
     }
     free(l.in);
     free(l.returns);
+    free(l.reads);
+    free(l.writes);
     free(returns_before);
 }
 

@@ -18,10 +18,16 @@ struct loops {
     struct plan *plan;
     struct graph graph; /* of blocks */
     uint32_t *component;
+    uint32_t *whole; /* components of the graph before any tick; NULL until they are known */
     struct back_edge *edges;
     size_t count;
     size_t capacity;
 };
+
+static bool inside(const struct loops *l, uint32_t from, uint32_t to)
+{
+    return to != NO_BLOCK && (!l->whole || l->whole[from] == l->whole[to]);
+}
 
 /* All of it, or what no tick cuts so far. */
 static void build_graph(struct loops *l, bool all)
@@ -31,9 +37,9 @@ static void build_graph(struct loops *l, bool all)
     size_t count = 0;
 
     for (uint32_t b = 0; b < flow->block_count; b++) {
-        if (flow->blocks[b].next != NO_BLOCK)
+        if (inside(l, b, flow->blocks[b].next))
             edges[count++] = (struct graph_edge){b, flow->blocks[b].next};
-        if (flow->blocks[b].jump != NO_BLOCK && (all || !l->plan->jump_ticked[b]))
+        if (inside(l, b, flow->blocks[b].jump) && (all || !l->plan->jump_ticked[b]))
             edges[count++] = (struct graph_edge){b, flow->blocks[b].jump};
     }
     graph_build(flow->block_count, edges, count, &l->graph);
@@ -245,7 +251,15 @@ static void loops_done(struct loops *l)
 {
     free(l->edges);
     free(l->component);
+    free(l->whole);
     graph_done(&l->graph);
+}
+
+/* Nothing outside the cycles of the whole graph matters from here on. */
+static void keep_cycles(struct loops *l)
+{
+    l->whole = l->component;
+    l->component = memory_zeroed(l->plan->flow->block_count, sizeof(uint32_t));
 }
 
 void plan_loops(struct plan *plan)
@@ -256,6 +270,7 @@ void plan_loops(struct plan *plan)
     find_back_edges(&l, NULL);
     plan->statistics.loops = l.count;
     find_depth(&l);
+    keep_cycles(&l);
     find_back_edges(&l, plan->ticked);
     for (size_t i = l.count; i-- > 0;)
         if (!covered(plan, &l.edges[i]))

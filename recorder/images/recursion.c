@@ -37,6 +37,10 @@ struct recursion {
     float *frequency;    /* per block, for one call of its function */
     float *weight;       /* per cluster: calls of it */
     bool *entry_ticks;   /* per function */
+    uint32_t
+        *sites; /* calls of known functions, and last instructions of blocks that jump to one */
+    size_t site_count;
+    size_t site_capacity;
     struct call_edge *edges;
     size_t count;
     size_t capacity;
@@ -143,29 +147,52 @@ static bool is_call(const struct insn *i)
     return i->flow == FLOW_CALL || i->flow == FLOW_CALL_INDIRECT;
 }
 
+static bool enters_other(const struct recursion *r, uint32_t from, uint32_t to)
+{
+    return to != NO_BLOCK && is_entry(r, to) &&
+           find_cluster(r, r->flow->blocks[to].function) !=
+               find_cluster(r, r->flow->blocks[from].function);
+}
+
+static void add_site(struct recursion *r, uint32_t insn)
+{
+    if (r->site_count > 0 && r->sites[r->site_count - 1] == insn)
+        return;
+    r->sites = memory_grow(r->sites, r->site_count, &r->site_capacity, sizeof(*r->sites));
+    r->sites[r->site_count++] = insn;
+}
+
+static void find_sites(struct recursion *r)
+{
+    for (uint32_t b = 0; b < r->flow->block_count; b++) {
+        const struct block *block = &r->flow->blocks[b];
+
+        for (uint32_t k = block->first; k <= block->last; k++)
+            if (is_call(&r->plan->code->insns[k]) && r->plan->code->insns[k].target != NO_INSN)
+                add_site(r, k);
+        if (enters_other(r, b, block->jump) || enters_other(r, b, block->next))
+            add_site(r, block->last);
+    }
+}
+
 /* Calls without a tick before them in their block, and jumps to entries of other clusters from
  * blocks that do not tick. */
 static void find_edges(struct recursion *r)
 {
     r->count = 0;
-    for (uint32_t b = 0; b < r->flow->block_count; b++) {
+    for (size_t i = 0; i < r->site_count; i++) {
+        uint32_t site = r->sites[i], b = r->flow->block_of[site];
         const struct block *block = &r->flow->blocks[b];
-        const uint32_t successors[] = {block->jump, block->next};
-        bool ticked = r->plan->entered[b];
+        const struct insn *insn = &r->plan->code->insns[site];
 
-        for (uint32_t k = block->first; k <= block->last && !ticked; k++) {
-            const struct insn *i = &r->plan->code->insns[k];
-
-            ticked = r->plan->points[k] & POINT_TICK;
-            if (!ticked && is_call(i) && i->target != NO_INSN)
-                add_edge(r, b, k, r->flow->block_of[i->target]);
-        }
-        for (int s = 0; s < 2 && !r->plan->ticked[b] && !r->plan->entered[b]; s++)
-            if (successors[s] != NO_BLOCK && !(s == 0 && r->plan->jump_ticked[b]) &&
-                is_entry(r, successors[s]) &&
-                find_cluster(r, r->flow->blocks[successors[s]].function) !=
-                    find_cluster(r, block->function))
-                add_edge(r, b, block->last, successors[s]);
+        if (is_call(insn) && insn->target != NO_INSN && !plan_ticked_before(r->plan, site))
+            add_edge(r, b, site, r->flow->block_of[insn->target]);
+        if (site != block->last || r->plan->ticked[b] || r->plan->entered[b])
+            continue;
+        if (enters_other(r, b, block->jump) && !r->plan->jump_ticked[b])
+            add_edge(r, b, site, block->jump);
+        if (enters_other(r, b, block->next))
+            add_edge(r, b, site, block->next);
     }
 }
 
@@ -530,6 +557,7 @@ void plan_recursion(struct plan *plan)
 
     find_clusters(&r);
     find_frequencies(&r);
+    find_sites(&r);
     find_edges(&r);
     find_components(&r);
     tick_for_indirect_calls(&r);
@@ -544,4 +572,5 @@ void plan_recursion(struct plan *plan)
     free(r.weight);
     free(r.entry_ticks);
     free(r.edges);
+    free(r.sites);
 }

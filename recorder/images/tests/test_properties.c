@@ -64,8 +64,15 @@ static bool open_subject(const struct subject *s, struct opened *ret)
             fail_msg("%s is missing", s->name);
         return false;
     }
-    if (image_open(NULL, ret->fd, &ret->image, &error) != 0 || !ret->image)
+    if (image_open(NULL, ret->fd, &ret->image, &error) != 0)
         fail_msg("%s: %s", s->name, error.message);
+    if (!ret->image) { /* nothing to rewrite is fine for an image named by hand */
+        if (s->required)
+            fail_msg("%s: %s", s->name, error.message);
+        print_message("%s: %s\n", s->name, error.message);
+        close(ret->fd);
+        return false;
+    }
     assert_int_equal(elf_file_read(ret->fd, &ret->elf, &error), 0);
     assert_int_equal(code_build(&ret->elf, &ret->code), 0);
     return true;
@@ -415,37 +422,48 @@ static void check_loops(const struct opened *o, const struct subject *s)
 
     image_statistics(o->image, &statistics);
     counted = statistics.loops_windowed + statistics.loops_other;
-    assert_true(statistics.loops > 0);
     assert_true(counted <= statistics.loops);
     if (s->full_loops)
         assert_true(counted * 100 >= statistics.loops * 98);
 }
 
+static bool check_subject(const struct subject *s)
+{
+    const struct cache_window *w;
+    struct opened o;
+    size_t count;
+
+    if (!open_subject(s, &o))
+        return false;
+    w = windows_of(o.image, &count);
+    assert_true(count > 0);
+    for (size_t k = 0; k < count; k++) {
+        check_window(&o, &w[k]);
+        if (w[k].edge)
+            continue;
+        check_map(&o, &w[k]);
+        check_interior(&o, &w[k]);
+    }
+    check_rest(&o);
+    check_stub_area(&o);
+    check_code_only(&o);
+    check_loops(&o, s);
+    close_subject(&o);
+    return true;
+}
+
 static void test_system_images(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++) {
-        const struct cache_window *w;
-        struct opened o;
-        size_t count;
+    for (size_t i = 0; i < sizeof(subjects) / sizeof(subjects[0]); i++)
+        check_subject(&subjects[i]);
+}
 
-        if (!open_subject(&subjects[i], &o))
-            continue;
-        w = windows_of(o.image, &count);
-        assert_true(count > 0);
-        for (size_t k = 0; k < count; k++) {
-            check_window(&o, &w[k]);
-            if (w[k].edge)
-                continue;
-            check_map(&o, &w[k]);
-            check_interior(&o, &w[k]);
-        }
-        check_rest(&o);
-        check_stub_area(&o);
-        check_code_only(&o);
-        check_loops(&o, &subjects[i]);
-        close_subject(&o);
-    }
+/* By hand: any files. */
+static void test_named_images(void **state)
+{
+    for (char **path = *state; *path; path++)
+        check_subject(&(struct subject){.name = *path});
 }
 
 /* The same file gives the same image. */
@@ -463,12 +481,17 @@ static void test_repeatable(void **state)
     close(fd);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_system_images),
         cmocka_unit_test(test_repeatable),
     };
+    const struct CMUnitTest by_hand[] = {
+        cmocka_unit_test_prestate(test_named_images, argv + 1),
+    };
 
+    if (argc > 1)
+        return cmocka_run_group_tests(by_hand, NULL, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
