@@ -157,6 +157,49 @@ static void pausing(void)
     spin_with(spin_pause);
 }
 
+/* Instructions that a recorder's single step must not change: pushf stores the trap flag that steps
+ * it, and the traps of int3 and int1 look like a step's. */
+static void *spin_flags(void *unused)
+{
+    for (int n = 0; !released; n++) {
+        unsigned long flags;
+        __asm__ volatile("lea -128(%%rsp), %%rsp\n\t"
+                         "pushfq\n\t"
+                         "pop %0\n\t"
+                         "push %0\n\t"
+                         "popfq\n\t"
+                         "lea 128(%%rsp), %%rsp"
+                         : "=r"(flags)
+                         :
+                         : "cc", "memory");
+        CHECK(!(flags & 0x100));
+        sig_atomic_t before = handled;
+        if (n % 8 == 0)
+            __asm__ volatile("int3");
+        else if (n % 8 == 4)
+            __asm__ volatile(".byte 0xf1");
+        else
+            continue;
+        CHECK(handled == before + 1);
+    }
+    return unused;
+}
+
+static void *release_late(void *unused)
+{
+    for (volatile int i = 0; i < 3000; i++)
+        ;
+    return release(unused);
+}
+
+static void flags(void)
+{
+    signal(SIGTRAP, count_signal);
+    pthread_t first = start(spin_flags), second = start(release_late);
+    pthread_join(first, NULL);
+    pthread_join(second, NULL);
+}
+
 /* Spinlock made by hand: the owner is preempted while it holds the lock. */
 static volatile int lock_word;
 static long guarded;
@@ -183,9 +226,10 @@ static void spinlock(void)
 }
 
 static const struct test_case cases[] = {
-    {"branch", branch},     {"computed_goto", computed_goto}, {"recursion", recursion},
-    {"blocked", blocked},   {"yielding", yielding},           {"pausing", pausing},
-    {"spinlock", spinlock},
+    {"branch", branch},       {"computed_goto", computed_goto},
+    {"recursion", recursion}, {"blocked", blocked},
+    {"yielding", yielding},   {"pausing", pausing},
+    {"spinlock", spinlock},   {"flags", flags},
 };
 
 int main(int argc, char **argv)
