@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <net/route.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -51,13 +53,20 @@ static bool map_own_ids(uid_t uid, gid_t gid)
     return write_text("/proc/self/gid_map", text);
 }
 
+/* The loopback device, which broadcasts go to as well: without a route they would fail with another error
+ * than on any machine with a network. */
 static void loopback_up(void)
 {
     struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    struct sockaddr_in everyone = {.sin_family = AF_INET, .sin_addr.s_addr = INADDR_BROADCAST};
+    struct rtentry route = {.rt_flags = RTF_UP | RTF_HOST, .rt_dev = request.ifr_name};
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
+    memcpy(&route.rt_dst, &everyone, sizeof(everyone));
+    memcpy(&route.rt_genmask, &everyone, sizeof(everyone));
     if (fd >= 0) {
         ioctl(fd, SIOCSIFFLAGS, &request);
+        ioctl(fd, SIOCADDRT, &route);
         close(fd);
     }
 }
