@@ -132,7 +132,7 @@ static enum fd_kind kind_of_stat(const struct stat *st)
         return FD_SOCKET;
     case S_IFCHR: /* mem(4) devices never block; major 1 */
         if (major(st->st_rdev) == 1)
-            return minor(st->st_rdev) == 8 || minor(st->st_rdev) == 9 ? FD_RANDOM : FD_NEVER_BLOCKS;
+            return FD_NEVER_BLOCKS;
         if (major(st->st_rdev) == 5 || major(st->st_rdev) == 4 ||
             (major(st->st_rdev) >= 128 && major(st->st_rdev) <= 143))
             return FD_TERMINAL;
@@ -160,6 +160,8 @@ static void look_up(struct session *s, struct task *t, int fd, struct fd_entry *
         return;
     if (e->kind == FD_UNKNOWN)
         e->kind = (uint8_t)kind_of_stat(&st);
+    e->random = S_ISCHR(st.st_mode) && major(st.st_rdev) == 1 &&
+                (minor(st.st_rdev) == 8 || minor(st.st_rdev) == 9);
     e->stream = 0;
     for (int i = 1; i >= 0; i--)
         if (s->stdio[i].valid && s->stdio[i].device == st.st_dev && s->stdio[i].inode == st.st_ino &&
@@ -231,6 +233,7 @@ void fds_duplicate(struct session *s, struct files *files, int from, int to)
     reset(s, files, b);
     b->kind = a->kind;
     b->stream = a->stream;
+    b->random = a->random;
     b->object = a->object;
     if (b->object)
         b->object->references++;

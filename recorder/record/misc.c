@@ -113,9 +113,13 @@ enum call_action model_arch_prctl(struct session *s, struct task *t, struct call
 enum call_action model_sysinfo(struct session *s, struct task *t, struct call *c)
 {
     struct sysinfo info;
+    struct timespec up = {0};
 
     memset(&info, 0, sizeof(info));
-    info.uptime = (long)(clock_now(s->clock) / 1000000000u + 1000);
+    clock_read(s->clock, CLOCK_BOOTTIME, 0, &up);
+    if (s->options->real_clock || (s->options->guards_off & RECORD_GUARD_TIME))
+        clock_gettime(CLOCK_BOOTTIME, &up);
+    info.uptime = up.tv_sec;
     info.totalram = 8ul << 30;
     info.freeram = 4ul << 30;
     info.procs = (unsigned short)s->live;

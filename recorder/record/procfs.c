@@ -27,6 +27,7 @@
 #include "recorder/record/transfer.h"
 
 #define ORIGINAL_LIMIT (16u << 20)
+#define LINK_MAX 512u
 #define MEMORY_FILE_PREFIX "rrtest:" /* and the path that the program opened */
 
 /* A replaced file: `extra` of its fd_object, whose shadow shares the program's file position. */
@@ -404,9 +405,9 @@ enum call_action model_read(struct session *s, struct task *t, struct call *c)
         if (c->nr == SYS_read)
             c->finish = timerfd_read_finished;
         return blocking_fd_call(s, t, c);
-    case FD_RANDOM:
-        return random_device_read(s, t, c);
     case FD_NEVER_BLOCKS:
+        if (fds_entry(t->files, (int)c->args[0])->random)
+            return random_device_read(s, t, c);
         about_to_read(s, t, c);
         return CALL_RUN;
     default:
@@ -416,23 +417,37 @@ enum call_action model_read(struct session *s, struct task *t, struct call *c)
 
 /* ---- links --------------------------------------------------------------------------------- */
 
-/* A replaced file's link shows the path that was opened: "/memfd:rrtest:/proc/2/maps (deleted)". */
+static bool ends_in_number(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *last = slash ? slash + 1 : path;
+
+    return *last && strspn(last, "0123456789") == strlen(last);
+}
+
+static uint64_t link_buffer(const struct call *c)
+{
+    return c->args[c->nr == SYS_readlink ? 1 : 2];
+}
+
+/* A replaced file's link shows the path that was opened, not "/memfd:rrtest:/proc/2/maps (deleted)", and
+ * nothing lies behind it in the program's buffer that was not there before. */
 static void readlink_finished(struct session *s, struct task *t, struct call *c)
 {
     static const char prefix[] = "/memfd:" MEMORY_FILE_PREFIX;
     static const char suffix[] = " (deleted)";
-    uint64_t buffer = c->args[c->nr == SYS_readlink ? 1 : 2];
-    char text[512];
+    char text[LINK_MAX];
     size_t length;
 
+    (void)s;
     if (c->result <= (int64_t)(sizeof(prefix) + sizeof(suffix) - 2) ||
-        c->result > (int64_t)sizeof(text) ||
-        tracee_read(t->tid, buffer, text, (size_t)c->result) < 0 ||
+        c->result > (int64_t)c->buffer.length ||
+        tracee_read(t->tid, link_buffer(c), text, (size_t)c->result) < 0 ||
         memcmp(text, prefix, sizeof(prefix) - 1) != 0)
         return;
     length = (size_t)c->result - (sizeof(prefix) - 1) - (sizeof(suffix) - 1);
-    tracee_write(t->tid, buffer, text + sizeof(prefix) - 1, length);
-    (void)s;
+    memcpy(c->buffer.data, text + sizeof(prefix) - 1, length);
+    tracee_write(t->tid, link_buffer(c), c->buffer.data, (size_t)c->result);
     c->result = (int64_t)length;
     t->regs_dirty = true;
 }
@@ -442,9 +457,14 @@ enum call_action model_readlink(struct session *s, struct task *t, struct call *
     char path[256];
 
     (void)s;
-    if (read_path(t, c->args[c->nr == SYS_readlink ? 0 : 1], path, sizeof(path)) &&
-        names_recorder_fd(path))
+    if (!read_path(t, c->args[c->nr == SYS_readlink ? 0 : 1], path, sizeof(path)) ||
+        !ends_in_number(path))
+        return CALL_RUN;
+    if (names_recorder_fd(path))
         return call_answer(c, -ENOENT);
+    bytes_clear(&c->buffer);
+    c->buffer.length =
+        tracee_read_some(t->tid, link_buffer(c), bytes_extend(&c->buffer, LINK_MAX), LINK_MAX);
     c->finish = readlink_finished;
     return CALL_RUN;
 }

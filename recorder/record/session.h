@@ -66,7 +66,6 @@ enum fd_kind {
     FD_SIGNALFD,
     FD_EPOLL,
     FD_PIDFD,
-    FD_RANDOM, /* /dev/random, /dev/urandom */
     FD_OTHER,
 };
 
@@ -90,6 +89,7 @@ struct fd_entry {
     uint8_t kind;
     int8_t stream;        /* 1, 2: the run's stdout, stderr; 0 no; -1 not looked at */
     bool cloexec;
+    bool random;          /* /dev/random, /dev/urandom */
     uint32_t generation;  /* bumped when the number means another file */
     struct fd_object *object;
 };
