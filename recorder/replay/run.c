@@ -244,6 +244,9 @@ static int arrive_counted(struct replay_session *r, struct replay_task *t)
     return error;
 }
 
+/* The first step from a counter's stop executes nothing: the kernel reports the end of the blob's
+ * call as a step (report_single_step() in kernel/entry/common.c). It counts, here as in the
+ * recording. */
 static int arrive_preempted(struct replay_session *r, struct replay_task *t)
 {
     const struct event *e = r->event;
