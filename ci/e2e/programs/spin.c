@@ -187,7 +187,7 @@ static void *spin_flags(void *unused)
 
 static void *release_late(void *unused)
 {
-    for (volatile int i = 0; i < 3000; i++)
+    for (volatile int i = 0; i < 100000; i++)
         ;
     return release(unused);
 }
