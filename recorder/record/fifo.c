@@ -60,7 +60,7 @@ static void set_flags(struct session *s, struct task *t, struct call *c, uint64_
     case SYS_creat:
         c->run_nr = SYS_open;
         c->run_args[2] = c->args[1];
-        /* fall through */
+        __attribute__((fallthrough));
     case SYS_open:
         c->run_args[1] = flags;
         break;

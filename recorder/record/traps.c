@@ -187,7 +187,7 @@ static void answer_instruction(struct session *s, struct task *t, uint64_t at)
         break;
     case SPECIAL_RDTSCP:
         t->regs.rcx = 0;
-        /* fall through */
+        __attribute__((fallthrough));
     case SPECIAL_RDTSC:
         if (s->options->guards_off & RECORD_GUARD_RDTSC)
             tsc = __builtin_ia32_rdtsc();

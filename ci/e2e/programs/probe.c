@@ -35,7 +35,7 @@ static void probe_rdtsc(void)
     for (int i = 0; i < 5; i++) {
         unsigned core;
         uint64_t first = __rdtsc();
-        uint64_t second = __rdtscp(&core);
+        uint64_t second = __builtin_ia32_rdtscp(&core);
         printf("rdtsc %llu rdtscp %llu core %u\n", (unsigned long long)first,
                (unsigned long long)second, core);
         CHECK(second >= first);
