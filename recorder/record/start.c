@@ -45,6 +45,17 @@ static void place_stdio(const struct record_options *o)
         dup2(fds[i], i);
 }
 
+/* From a pipe, whatever the 10 ms timer does; 0 at its end. */
+static size_t read_pipe(int fd, void *ret, size_t size)
+{
+    for (;;) {
+        ssize_t n = read(fd, ret, size);
+
+        if (n >= 0 || errno != EINTR)
+            return n > 0 ? (size_t)n : 0;
+    }
+}
+
 static void child_fail(int fd, int code)
 {
     if (write(fd, &code, sizeof(code)) < 0)
@@ -105,7 +116,7 @@ static void child_main(const struct child_plan *plan)
     if (!(o->guards_off & RECORD_GUARD_ASLR))
         personality(ADDR_NO_RANDOMIZE);
     umask(022);
-    if (read(1000, &byte, 1) != 1)
+    if (read_pipe(1000, &byte, 1) != 1)
         _exit(127);
     error = install_filter(s->area.blob_syscall);
     if (error)
@@ -145,7 +156,7 @@ static pid_t launch_between(struct child_plan *plan)
         go_between(plan);
     close(outside[1]);
     if (between > 0) {
-        if (read(outside[0], &pid, sizeof(pid)) != sizeof(pid))
+        if (read_pipe(outside[0], &pid, sizeof(pid)) != sizeof(pid))
             pid = -ECHILD;
         while (waitpid(between, NULL, 0) < 0 && errno == EINTR)
             ;
@@ -187,7 +198,7 @@ static int await_execve(struct session *s, pid_t pid, int status_fd)
         if (got < 0)
             return rr_error_set(s->error, got, "the started process vanished: %s", strerror(-got));
         if (stop.kind == STOP_DEAD || stop.kind == STOP_EXIT) {
-            if (read(status_fd, &code, sizeof(code)) != sizeof(code))
+            if (read_pipe(status_fd, &code, sizeof(code)) != sizeof(code))
                 code = EPERM;
             return rr_error_set(s->error, -code, "the program's process cannot be set up: %s (is "
                                 "seccomp allowed here? see `rrtest doctor`)", strerror(code));
@@ -251,7 +262,7 @@ int start_program(struct session *s)
     if (!error) {
         if (write(go[1], "g", 1) != 1)
             log_debug("start: %s", strerror(errno));
-        if (read(status[0], &inner, sizeof(inner)) != sizeof(inner))
+        if (read_pipe(status[0], &inner, sizeof(inner)) != sizeof(inner))
             inner = pid;
         error = await_execve(s, pid, status[0]);
     }
