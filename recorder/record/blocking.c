@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "recorder/base/file.h"
+#include "recorder/base/log.h"
 #include "recorder/record/borrow.h"
 #include "recorder/record/process.h"
 
@@ -304,6 +305,7 @@ void blocking_fell_asleep(struct session *s, struct task *t)
 {
     struct call *c = &t->call;
 
+    log_debug("task %u: %s sleeps in the kernel", t->id, c->row->name);
     borrow_reblock(c);
     if (!c->entered) {
         emit_begin(s, t, EVENT_ENTRY);

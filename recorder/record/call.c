@@ -444,6 +444,29 @@ void call_retry(struct session *s, struct task *t)
     act(s, t, c, c->handler(s, t, c));
 }
 
+bool call_ends_by_stop(struct call *c)
+{
+    switch (c->nr) {
+    case SYS_epoll_wait: /* signal(7): EINTR after a stop and SIGCONT */
+    case SYS_epoll_pwait:
+    case SYS_epoll_pwait2:
+    case SYS_semop:
+    case SYS_semtimedop:
+    case SYS_rt_sigtimedwait:
+        c->no_restart = true;
+        return true;
+    case SYS_select: /* ERESTARTNOHAND, with what was left of the timeout then */
+    case SYS_pselect6:
+    case SYS_ppoll:
+        return true;
+    case SYS_nanosleep:
+    case SYS_clock_nanosleep:
+        return false;
+    default:
+        return c->no_restart || c->progress > 0;
+    }
+}
+
 void call_interrupt(struct session *s, struct task *t, bool handler_runs, bool sa_restart)
 {
     struct call *c = &t->call;
@@ -464,6 +487,8 @@ void call_interrupt(struct session *s, struct task *t, bool handler_runs, bool s
         c->result = -512;
         t->regs.rip -= 2;
         t->regs.rax = c->before.orig_rax;
+        if (c->interrupt)
+            c->interrupt(s, t, c);
     } else {
         c->result = -EINTR;
         t->regs.rax = (uint64_t)c->result;

@@ -371,6 +371,9 @@ int task_flush(struct task *t); /* registers into the tracee */
 void call_entry(struct session *s, struct task *t);
 void call_retry(struct session *s, struct task *t); /* parked, now worth another try */
 void call_interrupt(struct session *s, struct task *t, bool handler_runs, bool sa_restart);
+/* Does a signal without a handler (a stop, or the end) end the waiting call, with EINTR or to be made
+ * anew? Else it goes on waiting where it was, to the same deadline. */
+bool call_ends_by_stop(struct call *c);
 void call_drop(struct session *s, struct task *t);  /* the task dies in it */
 void call_complete(struct session *s, struct task *t);
 /* The exit stop of a call that fell asleep in the kernel came. */

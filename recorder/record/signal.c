@@ -304,7 +304,8 @@ void signal_interrupt_call(struct session *s, struct task *t)
             }
         }
     }
-    call_interrupt(s, t, handler, restart);
+    if (handler || call_ends_by_stop(&t->call))
+        call_interrupt(s, t, handler, restart);
     signal_deliver(s, t);
 }
 

@@ -372,6 +372,8 @@ static enum call_action write_attempted(struct session *s, struct task *t, struc
     borrow_reblock(c);
     if (result == -EAGAIN)
         return park_write(s, t, c, kind);
+    if (c->progress > 0 && kind == FD_SOCKET)
+        c->sigpipe = false; /* raised by sockets when nothing was sent, by pipes in any case */
     if (result <= 0)
         return answer_progress(c, result);
     c->progress += result;
