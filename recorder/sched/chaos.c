@@ -122,10 +122,10 @@ static void slice(struct sched *s, struct sched_task *t, struct sched_slice *ret
     (void)t;
     if (random_below(r, 3) == 0) {
         ret->atomics = draw_slice(r, s->u.chaos.atomics);
-        ret->steps = law_steps(r, EVENT_ATOMIC);
+        law_place(r, EVENT_ATOMIC, ret);
     } else {
         ret->ticks = draw_slice(r, s->u.chaos.ticks);
-        ret->steps = law_steps(r, EVENT_TICK);
+        law_place(r, EVENT_TICK, ret);
     }
 }
 

@@ -6,6 +6,7 @@
 
 #define CALL_REACH 6 /* log2 of how far local points lie, at most */
 #define ATOMIC_REACH 9
+#define OWN_TRIES 24 /* each costs a stop and up to some hundred single steps */
 
 static enum event_class draw_class(struct random_stream *r)
 {
@@ -15,8 +16,10 @@ static enum event_class draw_class(struct random_stream *r)
 }
 
 /* Value of the counter that a local point refers to. */
-static uint64_t position(const struct sched_task *t, enum event_class class)
+static uint64_t position(const struct sched_task *t, unsigned class)
 {
+    if (class == EVENT_OWN)
+        return 0;
     if (class != EVENT_ANY)
         return t->counted[class];
     return t->counted[EVENT_TICK] + t->counted[EVENT_ATOMIC] + t->counted[EVENT_CALL];
@@ -25,16 +28,22 @@ static uint64_t position(const struct sched_task *t, enum event_class class)
 static void draw_point(struct sched *s, struct sched_task *t, bool first)
 {
     struct random_stream *r = stream(s, RANDOM_PLACE);
-    enum event_class class = random_below(r, 8) < s->u.points.any ? EVENT_ANY : draw_class(r);
-    unsigned reach = s->u.points.reach;
-    uint64_t distance;
+    const struct points_state *p = &s->u.points;
+    unsigned class = draw_class(r), reach = p->reach;
+    uint64_t distance, kind = random_below(r, 8);
 
+    if (kind < p->own)
+        class = EVENT_OWN;
+    else if (kind < p->own + p->any)
+        class = EVENT_ANY;
     if (class == EVENT_CALL && reach > CALL_REACH)
         reach = CALL_REACH;
     if (class == EVENT_ATOMIC && reach > ATOMIC_REACH)
         reach = ATOMIC_REACH;
-    if (class == EVENT_ANY)
-        distance = random_below(r, s->u.points.any_reach);
+    if (class == EVENT_OWN)
+        distance = random_below(r, 1ull << random_below(r, 4));
+    else if (class == EVENT_ANY)
+        distance = random_below(r, p->any_reach);
     else if (first && random_below(r, 3) == 0)
         distance = 0;
     else if (first && random_below(r, 2) == 0)
@@ -44,6 +53,7 @@ static void draw_point(struct sched *s, struct sched_task *t, bool first)
     t->change_class = class;
     t->change_at = position(t, class) + distance;
     t->change_here = false;
+    t->tries = 0;
 }
 
 static void draw_global_points(struct sched *s, struct random_stream *r)
@@ -73,7 +83,8 @@ static void begin(struct sched *s)
         draw_global_points(s, r);
         return;
     }
-    p->any = random_below(r, 9);
+    p->own = random_below(r, 2) ? random_below(r, 9) : 0;
+    p->any = random_below(r, 9 - p->own);
     p->any_reach = 2ull << random_below(r, 4);
     p->chance = 3 + random_below(r, 5);
     p->again = 3 + random_below(r, 5);
@@ -113,28 +124,50 @@ static bool global_reached(struct sched *s, enum event_class class)
     return false;
 }
 
+/* The task stands behind a slice's end, or behind a call, and seeks its own code. */
+static bool own_reached(struct sched_task *t, const struct decision *d)
+{
+    t->change_here = false;
+    if (d->reason == SCHED_SLICE_END)
+        return t->change_at-- == 0;
+    t->change_here = !d->trapped;
+    if (++t->tries == OWN_TRIES)
+        t->change_at = SCHED_UNLIMITED;
+    return false;
+}
+
+static bool any_reached(struct sched *s, struct sched_task *t)
+{
+    if (position(t, EVENT_ANY) <= t->change_at)
+        return false;
+    if (t->change_here || random_below(stream(s, RANDOM_PLACE), 2) == 0)
+        return true;
+    t->change_here = true;
+    return false;
+}
+
+/* Has the current task come to a change point? May end its slice, to walk on from here. */
 static bool reached(struct sched *s, const struct decision *d)
 {
     struct sched_task *t = d->current;
+    bool local = t->change_at != SCHED_UNLIMITED, found = false;
 
-    if (d->reason == SCHED_SLICE_END) {
-        if (!d->change)
-            return false;
-        global_reached(s, EVENT_TICK);
-        global_reached(s, EVENT_ATOMIC);
-        return t->change_class != EVENT_ANY || t->change_at == SCHED_UNLIMITED || t->change_here ||
-               position(t, EVENT_ANY) > t->change_at;
-    }
-    if (t->change_class == EVENT_CALL && t->counted[EVENT_CALL] >= t->change_at)
-        return true;
-    if (t->change_class == EVENT_ANY && t->change_at != SCHED_UNLIMITED &&
-        position(t, EVENT_ANY) > t->change_at) {
-        if (t->change_here || random_below(stream(s, RANDOM_PLACE), 2) == 0)
-            return true;
-        t->change_here = true;
+    if (d->trapped && !d->change)
+        return false;
+    if (!d->trapped)
         s->slice.task = 0;
-    }
-    return global_reached(s, EVENT_CALL);
+    if (local && t->change_class == EVENT_OWN)
+        found = own_reached(t, d);
+    else if (local && d->trapped)
+        found =
+            t->change_class != EVENT_ANY || t->change_here || position(t, EVENT_ANY) > t->change_at;
+    else if (local && t->change_class == EVENT_ANY)
+        found = any_reached(s, t);
+    else if (local && t->change_class == EVENT_CALL)
+        found = t->counted[EVENT_CALL] >= t->change_at;
+    if (!d->trapped)
+        return global_reached(s, EVENT_CALL) || found;
+    return global_reached(s, EVENT_TICK) || global_reached(s, EVENT_ATOMIC) || found;
 }
 
 static struct sched_task *choose(struct sched *s, const struct decision *d, uint64_t *ret_wait_ns)
@@ -166,6 +199,7 @@ static void slice(struct sched *s, struct sched_task *t, struct sched_slice *ret
     const struct points_state *p = &s->u.points;
     uint64_t done = position(t, t->change_class);
     uint64_t left = t->change_at > done ? t->change_at - done : 0;
+    bool local = t->change_at != SCHED_UNLIMITED;
 
     for (size_t i = 0; i < p->global_count; i++) {
         uint64_t at = p->global[i], passed = s->counted[p->global_class[i]];
@@ -173,17 +207,18 @@ static void slice(struct sched *s, struct sched_task *t, struct sched_slice *ret
         if (at != SCHED_UNLIMITED)
             limit(ret, p->global_class[i], at > passed ? at - passed : 0);
     }
-    if (t->change_at != SCHED_UNLIMITED && t->change_class == EVENT_ANY) {
+    if (local && (t->change_class == EVENT_ANY || t->change_class == EVENT_OWN)) {
         ret->ticks = ret->atomics = 0;
         ret->here = t->change_here;
-        ret->steps = left             ? 0
-                     : t->change_here ? 1 + (uint32_t)random_below(r, 24)
-                                      : law_steps(r, EVENT_TICK);
+        if (left == 0 || t->change_class == EVENT_OWN)
+            law_place(r, t->change_here ? EVENT_CALL : EVENT_TICK, ret);
+        if (t->change_class == EVENT_OWN)
+            law_own_place(r, ret);
         return;
     }
-    if (t->change_at != SCHED_UNLIMITED)
-        limit(ret, t->change_class, left);
-    ret->steps = law_steps(r, ret->atomics == UINT64_MAX ? EVENT_TICK : EVENT_ATOMIC);
+    if (local)
+        limit(ret, (enum event_class)t->change_class, left);
+    law_place(r, ret->atomics == UINT64_MAX ? EVENT_TICK : EVENT_ATOMIC, ret);
 }
 
 const struct strategy strategy_points = {

@@ -25,20 +25,35 @@ uint64_t law_geometric(struct random_stream *r, uint64_t mean)
     return value > 1e18 ? (uint64_t)1e18 : (uint64_t)value;
 }
 
-uint32_t law_steps(struct random_stream *r, enum event_class class)
+#define WALK_MAX 64 /* instructions, on the way to an access */
+
+void law_place(struct random_stream *r, enum event_class class, struct sched_slice *slice)
 {
     uint64_t what = random_below(r, 16);
 
-    /* Behind an atomic instruction is as good a place as before it. */
-    if (class == EVENT_ATOMIC && what < 9)
-        return what < 5 ? 0 : 1;
-    if (what < 3)
-        return 0;
-    if (what < 9)
-        return 1 + (uint32_t)random_below(r, 8);
-    if (what < 15)
-        return 1 + (uint32_t)random_below(r, 24);
-    return 1 + (uint32_t)random_below(r, 64);
+    slice->accesses = 0;
+    slice->own = false;
+    if (class != EVENT_CALL && what < 2) {
+        slice->steps = 0;
+    } else if (class == EVENT_ATOMIC && what < 7) {
+        slice->steps = what < 4 ? 0 : 1; /* behind it is as good a place as before it */
+    } else if (what < 11) {              /* between the accesses: a race's window lies there */
+        slice->steps = WALK_MAX;
+        slice->accesses = 1 + (uint32_t)random_below(r, 2ull << random_below(r, 3));
+        slice->own = random_below(r, 4) != 0;
+    } else {
+        slice->steps = 1 + (uint32_t)random_below(r, 4ull << random_below(r, 4));
+        slice->own = random_below(r, 2);
+    }
+}
+
+void law_own_place(struct random_stream *r, struct sched_slice *slice)
+{
+    bool by_access = random_below(r, 4) != 0;
+
+    slice->own = true;
+    slice->accesses = by_access ? 1 + (uint32_t)random_below(r, 2ull << random_below(r, 3)) : 0;
+    slice->steps = by_access ? WALK_MAX : (uint32_t)random_below(r, 16);
 }
 
 struct sched_task *law_candidate(struct sched *s, const struct decision *d,

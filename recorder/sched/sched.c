@@ -150,16 +150,17 @@ static void count_call(struct sched *s, struct sched_task *t, uint64_t calls)
 /* What the reason says about the current task. True: the strategy's own limit was reached. */
 static bool settle(struct sched *s, enum sched_reason reason, struct sched_task *current)
 {
-    bool change = false;
+    bool trapped = reason == SCHED_SLICE_END || reason == SCHED_MISSED, change = false;
 
     if (!current)
         return false;
-    if (reason != SCHED_SLICE_END && reason != SCHED_EXITED && !s->calls_reported && !s->waited)
+    if (!trapped && reason != SCHED_EXITED && !s->calls_reported && !s->waited)
         count_call(s, current, 1);
-    if (reason != SCHED_SLICE_END && s->slice.task == current->id && s->slice.left.here)
+    if (!trapped && s->slice.task == current->id && s->slice.left.here)
         s->slice.task = 0; /* the walk met a system call */
     switch (reason) {
     case SCHED_SLICE_END:
+    case SCHED_MISSED:
         if (s->slice.task != current->id)
             break;
         /* A slice that the recorder cut short goes on. */
@@ -169,6 +170,8 @@ static bool settle(struct sched *s, enum sched_reason reason, struct sched_task 
             current->turns++;
             penalise(current);
         }
+        if (s->slice.left.here)
+            current->behind_call = false;
         if (change || current->penalised)
             s->slice.task = 0;
         break;
@@ -238,6 +241,7 @@ uint32_t sched_choose(struct sched *s, enum sched_reason reason, const uint32_t 
     assert(count > 0);
     s->learned.virtual_ns = now_ns;
     mark_runnable(s, runnable, count);
+    d.trapped = reason == SCHED_SLICE_END || reason == SCHED_MISSED;
     d.change = settle(s, reason, now);
     s->choice = count > 1;
     d.count = collect(s, runnable, count, current);
@@ -284,9 +288,10 @@ struct sched_slice sched_slice(struct sched *s, uint32_t task, size_t others_run
         s->slice.left.ticks = fair;
         s->slice.fairness = true;
         if (s->slice.left.atomics == UINT64_MAX)
-            s->slice.left.steps = 0;
+            s->slice.left.steps = s->slice.left.accesses = s->slice.left.own =
+                0; /* no place is meant */
     }
-    digest(s, s->slice.left.steps);
+    digest(s, (uint64_t)s->slice.left.accesses << 32 | s->slice.left.steps);
     return s->slice.left;
 }
 

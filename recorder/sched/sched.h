@@ -45,6 +45,7 @@ enum sched_reason {
     SCHED_EXITED,
     SCHED_NEW_TASK, /* it created a task; both can run */
     SCHED_WOKE,     /* it woke another task */
+    SCHED_MISSED,   /* as SLICE_END, but the walk of a slice with `own` ended in other code */
 };
 
 /* Pick one of runnable[0..count), count >= 1; current is 0 or a task id (maybe not runnable).
@@ -56,9 +57,13 @@ uint32_t sched_choose(struct sched *s, enum sched_reason reason, const uint32_t 
 
 /* How far the chosen task may run before the next decision. UINT64_MAX: no limit of that kind. */
 struct sched_slice {
-    uint64_t ticks;   /* counted points of class tick, >= 0: 0 traps at the next point */
-    uint64_t atomics; /* class atomic */
-    uint32_t steps;   /* after the trap: instructions to walk on (place within a straight line) */
+    uint64_t ticks;    /* counted points of class tick, >= 0: 0 traps at the next point */
+    uint64_t atomics;  /* class atomic */
+    uint32_t steps;    /* after the trap: instructions to walk on (place within a straight line) */
+    uint32_t accesses; /* not 0: stop earlier, before the n-th instruction on the way that accesses
+                        * memory otherwise than by rsp or rbp: what other tasks may see */
+    bool own;  /* count steps and accesses in the program's own code alone (not in the C library
+                * and its like); what is walked through before that has a limit of 300 */
     bool here; /* walk `steps` from where the task stands (behind a system call), then the slice is
                 * over; when that can't be done, ticks and atomics hold instead */
 };

@@ -9,8 +9,9 @@
 /* Classes of counted events (design.md section 2). */
 enum event_class { EVENT_TICK, EVENT_ATOMIC, EVENT_CALL, EVENT_CLASS_COUNT };
 
-/* Of a change point: an event of any class. */
+/* Of a change point: an event of any class; an arrival in the program's own code. */
 #define EVENT_ANY EVENT_CLASS_COUNT
+#define EVENT_OWN (EVENT_CLASS_COUNT + 1)
 
 #define SLICE_TICKS_MAX 50000000ull /* even alone: signals and clocks are looked at */
 #define SCHED_UNLIMITED UINT64_MAX
@@ -34,17 +35,20 @@ struct sched_task {
     int64_t rank;
     enum chaos_priority priority;
     bool steady; /* never preempted but for fairness */
-    enum event_class change_class;
-    uint64_t change_at; /* value of counted[change_class]; SCHED_UNLIMITED: none */
+    unsigned change_class;
+    uint64_t change_at; /* value of counted[change_class], of EVENT_OWN how many more to let pass;
+                         * SCHED_UNLIMITED: none */
+    unsigned tries;     /* EVENT_OWN: walks made */
     bool change_here;   /* a few steps on: the point is behind the call just made */
 };
 
 struct decision {
     enum sched_reason reason;
-    bool change; /* SLICE_END, and not for fairness alone: the strategy's own limit was reached */
+    bool trapped; /* SLICE_END or MISSED: not at a call */
+    bool change;  /* trapped, and not for fairness alone: the strategy's own limit was reached */
     struct sched_task *current; /* NULL: none, or it is not a candidate */
-    struct sched_task *
-        *candidates; /* runnable, not penalised, not held; never empty; in order of ids given */
+    /* Runnable, not penalised, not held; never empty; in the order they were given. */
+    struct sched_task **candidates;
     size_t count;
     uint64_t now_ns;
 };
@@ -86,8 +90,8 @@ struct walk_state {
 };
 
 struct points_state {
-    uint64_t weight[EVENT_CLASS_COUNT];
     uint64_t chance; /* of 8: a task gets a change point */
+    uint64_t own;    /* of 8: a point is sought in the program's own code */
     uint64_t any;    /* of 8: it counts events of any class, each of which costs a stop */
     uint64_t any_reach;
     uint64_t again;     /* of 8: and another one after it */
@@ -109,7 +113,6 @@ struct sched {
     struct sched_task **candidates; /* room for all tasks */
     uint32_t running;               /* chosen last; 0: none */
     uint64_t order;
-    uint64_t now_ns;
     uint64_t decisions;
     bool waited;         /* the last decision was that nobody may run */
     bool calls_reported; /* sched_ran() is told about calls; else each decision counts one */
@@ -140,8 +143,10 @@ static inline struct random_stream *stream(struct sched *s, enum random_purpose 
 uint64_t law_log_uniform(struct random_stream *r, unsigned bits);
 /* Exponential with this mean, rounded down. */
 uint64_t law_geometric(struct random_stream *r, uint64_t mean);
-/* Instructions to walk on from a point of this class. */
-uint32_t law_steps(struct random_stream *r, enum event_class class);
+/* How far to walk on from a point of this class, or from where the task stands (EVENT_CALL). */
+void law_place(struct random_stream *r, enum event_class class, struct sched_slice *slice);
+/* A place in the program's own code. */
+void law_own_place(struct random_stream *r, struct sched_slice *slice);
 /* Uniform over the candidates; `except` may be NULL and is taken only if there is no other. */
 struct sched_task *law_candidate(struct sched *s, const struct decision *d,
                                  const struct sched_task *except);

@@ -73,7 +73,7 @@ static struct sched_task *choose(struct sched *s, const struct decision *d, uint
         return law_candidate(s, d, NULL);
     if (d->reason == SCHED_NEW_TASK)
         return random_below(r, 4) < s->u.walk.child_first ? newest(d) : current;
-    if (d->reason != SCHED_SLICE_END && mean && d->count > 1 && !quiet(s) && !current->steady)
+    if (!d->trapped && mean && d->count > 1 && !quiet(s) && !current->steady)
         change = random_below(r, mean + 1) == 0;
     if (!change)
         return current;
@@ -96,9 +96,9 @@ static void slice(struct sched *s, struct sched_task *t, struct sched_slice *ret
         return;
     if (t->behind_call && random_below(r, 16) < s->here_chance) {
         ret->here = true;
-        ret->steps = 1 + (uint32_t)random_below(r, 24);
+        law_place(r, EVENT_CALL, ret);
     } else {
-        ret->steps = law_steps(r, ticks ? EVENT_TICK : EVENT_ATOMIC);
+        law_place(r, ticks ? EVENT_TICK : EVENT_ATOMIC, ret);
     }
     if (ticks)
         ret->ticks = law_geometric(r, ticks);

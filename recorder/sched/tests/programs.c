@@ -3,52 +3,35 @@
 #include "recorder/sched/tests/programs.h"
 
 /* Pieces. Registers: 0 and 1 are the body's, 2 loops, 3 holds the number of a created task. */
-#define NOPS(n)         \
-    {                   \
-        OP_NOP, n, 0, 0 \
-    }
-#define TICK             \
-    {                    \
-        OP_TICK, 0, 0, 0 \
-    }
-#define CALL             \
-    {                    \
-        OP_CALL, 0, 0, 0 \
-    }
-#define XADD(word, n)       \
-    {                       \
-        OP_XADD, word, n, 0 \
-    }
-#define LOCK(word) {OP_LOCK, word, 0, 0}, NOPS(4)
-#define UNLOCK(word) NOPS(3), {OP_UNLOCK, word, 0, 0}, NOPS(3)
-#define CREATE_IN(program, reg)                                                            \
-    NOPS(20), TICK, NOPS(6), TICK, NOPS(6), TICK, NOPS(15), CALL, NOPS(8), CALL, NOPS(12), \
-        XADD(31, 1), NOPS(9), {OP_CREATE, program, reg, 0}, NOPS(6), XADD(31, -1), NOPS(9)
+/* clang-format off */
+#define NOPS(n) {OP_NOP, n, 0, 0}
+#define TICK {OP_TICK, 0, 0, 0}
+#define CALL {OP_CALL, 0, 0, 0}
+#define XADD(word, n) {OP_XADD, word, n, 0}
+/* the library's */
+#define L_NOPS(n) {OP_NOP, n, 0, LIBRARY}
+#define L_TICK {OP_TICK, 0, 0, LIBRARY}
+#define L_XADD(word, n) {OP_XADD, word, n, LIBRARY}
+#define LOCK(word) {OP_LOCK, word, 0, 0}, L_NOPS(4)
+#define UNLOCK(word) L_NOPS(3), {OP_UNLOCK, word, 0, 0}, L_NOPS(3)
+#define CREATE_IN(program, reg)                                                                    \
+    L_NOPS(20), L_TICK, L_NOPS(6), L_TICK, L_NOPS(6), L_TICK, L_NOPS(15), CALL, L_NOPS(8), CALL,   \
+    L_NOPS(12), L_XADD(31, 1), L_NOPS(9), {OP_CREATE, program, reg, 0}, L_NOPS(6),                 \
+    L_XADD(31, -1), L_NOPS(9)
 #define CREATE(program) CREATE_IN(program, 3)
-#define JOIN(reg) NOPS(9), {OP_JOIN, reg, 0, 0}, NOPS(7), TICK, NOPS(9), CALL
-#define START NOPS(6), CALL, NOPS(5), CALL, NOPS(8), TICK, NOPS(3)
-#define FINISH                                                           \
-    NOPS(6), XADD(30, -1), NOPS(7), XADD(31, 1), NOPS(8), CALL, NOPS(3), \
-    {                                                                    \
-        OP_EXIT, 0, 0, 0                                                 \
-    }
-#define REPEAT(n)       \
-    {                   \
-        OP_SET, 2, n, 0 \
-    }
-#define AGAIN(back)         \
-    {                       \
-        OP_LOOP, 2, back, 0 \
-    }
-#define FAIL_IF_NOT(word, value)                                                             \
-    {OP_LOAD, 0, word, 0}, {OP_ADD, 0, -(value), 0}, {OP_JZERO, 0, 3, 0}, {OP_SET, 0, 1, 0}, \
-    {                                                                                        \
-        OP_FAIL, 0, 1, 0                                                                     \
-    }
-#define TWO_WORKERS(program, check)                                                             \
-    {                                                                                           \
-        NOPS(10), CREATE_IN(program, 0), CREATE_IN(program, 1), JOIN(0), JOIN(1), check, FINISH \
-    }
+#define JOIN(reg) L_NOPS(9), {OP_JOIN, reg, 0, 0}, L_NOPS(7), L_TICK, L_NOPS(9), CALL
+#define START L_NOPS(6), CALL, L_NOPS(5), CALL, L_NOPS(8), L_TICK, L_NOPS(3)
+#define FINISH                                                                                     \
+    L_NOPS(6), L_XADD(30, -1), L_NOPS(7), L_XADD(31, 1), L_NOPS(8), CALL, L_NOPS(3),               \
+    {OP_EXIT, 0, 0, 0}
+#define REPEAT(n) {OP_SET, 2, n, 0}
+#define AGAIN(back) {OP_LOOP, 2, back, 0}
+#define FAIL_IF_NOT(word, value)                                                                   \
+    {OP_LOAD, 0, word, 0}, {OP_ADD, 0, -(value), 0}, {OP_JZERO, 0, 3, 0}, {OP_SET, 0, 1, 0},       \
+    {OP_FAIL, 0, 1, 0}
+#define TWO_WORKERS(program, check)                                                                \
+    {NOPS(10), CREATE_IN(program, 0), CREATE_IN(program, 1), JOIN(0), JOIN(1), check, FINISH}
+/* clang-format on */
 
 typedef const struct op code[];
 
@@ -199,19 +182,19 @@ static const struct op *const pulse_code[] = {pulse_main, pulse_thread};
 static const struct op *const predicate_code[] = {predicate_main, predicate_thread};
 
 const struct program programs_buggy[] = {
-    {"lost update, 1 round", update_1_code, false, 1},
-    {"lost update, 5 rounds", update_5_code, false, 10},
-    {"lost update, 50 rounds", update_50_code, false, 60},
-    {"locked read, locked write", deposit_code, false, 50},
-    {"check then act", check_code, false, 12},
-    {"ABBA deadlock", abba_code, true, 30},
-    {"lost wake-up", wakeup_code, true, 10},
-    {"order violation", order_code, false, 250},
-    {"order violation, late", order_late_code, false, 50},
-    {"used before set", early_code, false, 200},
-    {"ABA", aba_code, false, 4},
-    {"pulse (depth 3)", pulse_code, false, 2},
-    {"missed predicate", predicate_code, false, 90},
+    {"lost update, 1 round", update_1_code, false, 3},
+    {"lost update, 5 rounds", update_5_code, false, 25},
+    {"lost update, 50 rounds", update_50_code, false, 80},
+    {"locked read, locked write", deposit_code, false, 55},
+    {"check then act", check_code, false, 20},
+    {"ABBA deadlock", abba_code, true, 25},
+    {"lost wake-up", wakeup_code, true, 35},
+    {"order violation", order_code, false, 220},
+    {"order violation, late", order_late_code, false, 40},
+    {"used before set", early_code, false, 160},
+    {"ABA", aba_code, false, 10},
+    {"pulse (depth 3)", pulse_code, false, 8},
+    {"missed predicate", predicate_code, false, 100},
 };
 const size_t programs_buggy_count = sizeof(programs_buggy) / sizeof(*programs_buggy);
 

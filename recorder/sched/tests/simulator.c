@@ -6,6 +6,7 @@
 
 #define NS_PER_POINT 4
 #define NS_PER_CALL 400
+#define WALK_LIMIT 300
 #define STEPS_MAX 20000000ull
 
 enum state { STATE_READY, STATE_BLOCKED, STATE_SLEEPING, STATE_EXITED };
@@ -383,6 +384,58 @@ static void note_waiting(struct machine *machine, uint32_t running)
     machine->task[running].ready_since = machine->result->points;
 }
 
+/* Does the next instruction access memory that others may see? Of plain instructions each third. */
+static bool accesses_memory(const struct machine_task *t)
+{
+    switch (t->code[t->ip].kind) {
+    case OP_NOP:
+        return t->nops % 3 == 1;
+    case OP_LOAD:
+    case OP_STORE:
+    case OP_LOADX:
+    case OP_STOREX:
+    case OP_SPIN:
+    case OP_XADD:
+    case OP_CAS:
+    case OP_LOCK:
+    case OP_UNLOCK:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool in_own_code(const struct machine_task *t)
+{
+    const struct op *op = &t->code[t->ip];
+
+    if (op->kind == OP_NOP || op->kind == OP_TICK || op->kind == OP_XADD)
+        return op->c != LIBRARY;
+    return op->kind < OP_LOCK;
+}
+
+static bool at_call(const struct machine_task *t)
+{
+    return t->code[t->ip].kind >= OP_CALL;
+}
+
+/* Is the walk behind a trap over? As the recorder does it: at the place that the slice asks for, or
+ * before a system call. */
+static bool arrived(struct machine *machine, uint32_t id, uint32_t walked)
+{
+    struct sched_slice *place = &machine->slice;
+    const struct machine_task *t = &machine->task[id];
+
+    if (walked == WALK_LIMIT || at_call(t))
+        return true;
+    if (place->own && !in_own_code(t))
+        return false;
+    if (place->steps == 0)
+        return true;
+    place->steps--;
+    return place->accesses && accesses_memory(t) && --place->accesses == 0;
+}
+
 /* Run the chosen task to its next decision. */
 static uint64_t run(struct machine *machine, uint32_t id)
 {
@@ -392,9 +445,11 @@ static uint64_t run(struct machine *machine, uint32_t id)
     machine->decide = false;
     machine->trapped = machine->slice.here;
     while (!machine->decide && machine->result->outcome == OUTCOME_PASS && executed < STEPS_MAX) {
-        if (machine->trapped && walked == machine->slice.steps) {
+        if (machine->trapped && arrived(machine, id, walked)) {
             machine->result->traps++;
-            machine->reason = SCHED_SLICE_END;
+            machine->reason = machine->slice.own && !in_own_code(&machine->task[id])
+                                  ? SCHED_MISSED
+                                  : SCHED_SLICE_END;
             machine->decide = true;
             break;
         }

@@ -16,8 +16,8 @@
 #define SIMULATOR_OUTPUT 64
 
 enum op_kind {
-    OP_NOP,    /* `a` plain instructions */
-    OP_TICK,   /* a counted point of class tick */
+    OP_NOP,    /* `a` plain instructions; c: of the library */
+    OP_TICK,   /* a counted point of class tick; c: of the library */
     OP_SET,    /* r[a] = b */
     OP_ADD,    /* r[a] += b */
     OP_LOAD,   /* r[a] = m[b] */
@@ -28,8 +28,10 @@ enum op_kind {
     OP_JZERO,  /* if r[a] == 0, by b */
     OP_LOOP,   /* if --r[a] > 0, by b; a backward branch: a tick */
     OP_SPIN,   /* while m[a] == 0: one tick a round */
-    OP_XADD,   /* atomic: m[a] += b */
+    OP_XADD,   /* atomic: m[a] += b; c: of the library */
     OP_CAS,    /* atomic: if m[a] == r[b] then m[a] = r[c] and r[b] = 1 else r[b] = 0 */
+    OP_NOTE,   /* append a to the output */
+    OP_FAIL,   /* if r[a] == b: the bug has shown */
     OP_LOCK,   /* atomic; a futex wait when taken */
     OP_UNLOCK, /* atomic; a futex wake when somebody waits */
     OP_CALL,   /* a system call */
@@ -40,10 +42,10 @@ enum op_kind {
     OP_CREATE, /* system call: a task running program a; r[b] = its number */
     OP_JOIN,   /* system call: until task r[a] has exited */
     OP_PRINT,  /* system call: append a to the output */
-    OP_NOTE,   /* append a to the output */
-    OP_FAIL,   /* if r[a] == b: the bug has shown */
     OP_EXIT,
 };
+
+#define LIBRARY 1
 
 struct op {
     enum op_kind kind;
