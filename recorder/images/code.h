@@ -23,7 +23,8 @@ enum {
     MARK_SYNC = 128,   /* entry of a lock, condition, semaphore, once or join function */
     MARK_REACHED = 256,
     MARK_DATA = 512, /* other code reads these bytes: a table or constant that happens to decode */
-    MARK_LEA = 1024, /* lea: its RIP-relative operand may be an address of code */
+    MARK_NORETURN = 2048, /* a function, or a call, that does not come back */
+    MARK_LEA = 1024,      /* lea: its RIP-relative operand may be an address of code */
 };
 
 struct insn {

@@ -235,6 +235,7 @@ struct dynamic {
     uint64_t jump, jump_size;
     uint64_t relr, relr_size;
     uint64_t symbols;
+    uint64_t strings, strings_size;
     bool text;
 };
 
@@ -261,6 +262,12 @@ static void read_dynamic_entry(const Elf64_Dyn *d, struct dynamic *ret)
         break;
     case DT_SYMTAB:
         ret->symbols = d->d_un.d_ptr;
+        break;
+    case DT_STRTAB:
+        ret->strings = d->d_un.d_ptr;
+        break;
+    case DT_STRSZ:
+        ret->strings_size = d->d_un.d_val;
         break;
     case DT_TEXTREL:
         ret->text = true;
@@ -293,8 +300,11 @@ static void read_dynamic(const struct elf_file *elf, struct dynamic *ret)
 }
 
 static void visit_rela(const struct elf_file *elf, const uint8_t *table, uint64_t size,
-                       uint64_t symbols, elf_relocation_visitor *visit, void *context)
+                       const struct dynamic *dynamic, elf_relocation_visitor *visit, void *context)
 {
+    const char *names = (const char *)elf_file_at(elf, dynamic->strings, dynamic->strings_size);
+    uint64_t symbols = dynamic->symbols;
+
     for (uint64_t at = 0; at + sizeof(Elf64_Rela) <= size; at += sizeof(Elf64_Rela)) {
         struct elf_relocation relocation;
         const uint8_t *symbol = NULL;
@@ -302,6 +312,7 @@ static void visit_rela(const struct elf_file *elf, const uint8_t *table, uint64_
 
         memcpy(&r, table + at, sizeof(r));
         relocation.place = r.r_offset;
+        relocation.name = "";
         relocation.type = (uint32_t)ELF64_R_TYPE(r.r_info);
         relocation.target = (uint64_t)r.r_addend;
         relocation.defined = ELF64_R_SYM(r.r_info) == 0;
@@ -314,6 +325,7 @@ static void visit_rela(const struct elf_file *elf, const uint8_t *table, uint64_
             memcpy(&s, symbol, sizeof(s));
             relocation.defined = s.st_shndx != SHN_UNDEF;
             relocation.target += s.st_value;
+            relocation.name = string_at(names, dynamic->strings_size, s.st_name);
         }
         visit(&relocation, context);
     }
@@ -337,8 +349,10 @@ static void visit_relr(const struct elf_file *elf, const uint8_t *table, uint64_
             next += 63 * 8;
         }
         for (int bit = 0; places >> bit; bit++) {
-            struct elf_relocation r = {
-                .place = first + 8 * (uint64_t)bit, .type = R_X86_64_RELATIVE, .defined = true};
+            struct elf_relocation r = {.place = first + 8 * (uint64_t)bit,
+                                       .type = R_X86_64_RELATIVE,
+                                       .name = "",
+                                       .defined = true};
             const uint8_t *word = elf_file_at(elf, r.place, 8);
 
             if (!(places >> bit & 1) || !word)
@@ -357,22 +371,23 @@ void elf_file_relocations(const struct elf_file *elf, elf_relocation_visitor *vi
     read_dynamic(elf, &dynamic);
     table = elf_file_at(elf, dynamic.rela, dynamic.rela_size);
     if (dynamic.rela_size && table)
-        visit_rela(elf, table, dynamic.rela_size, dynamic.symbols, visit, context);
+        visit_rela(elf, table, dynamic.rela_size, &dynamic, visit, context);
     table = elf_file_at(elf, dynamic.jump, dynamic.jump_size);
     if (dynamic.jump_size && table)
-        visit_rela(elf, table, dynamic.jump_size, dynamic.symbols, visit, context);
+        visit_rela(elf, table, dynamic.jump_size, &dynamic, visit, context);
     table = elf_file_at(elf, dynamic.relr, dynamic.relr_size);
     if (dynamic.relr_size && table)
         visit_relr(elf, table, dynamic.relr_size, visit, context);
     if (dynamic.rela_size || dynamic.jump_size)
         return;
+    dynamic.symbols = 0;
     /* Static programs have no dynamic segment, but IRELATIVE relocations in a loaded section. */
     for (size_t i = 0; i < elf->section_count; i++) {
         const Elf64_Shdr *s = &elf->sections[i];
 
         if (s->sh_type == SHT_RELA && (s->sh_flags & SHF_ALLOC) &&
             in_file(elf, s->sh_offset, s->sh_size))
-            visit_rela(elf, elf->data + s->sh_offset, s->sh_size, 0, visit, context);
+            visit_rela(elf, elf->data + s->sh_offset, s->sh_size, &dynamic, visit, context);
     }
 }
 

@@ -39,7 +39,8 @@ struct elf_relocation {
     uint64_t place;
     uint64_t target; /* addend, the symbol's value plus addend, or what RELR finds at the place */
     uint32_t type;
-    bool defined; /* target is an address in this file */
+    const char *name; /* of the symbol, "" if none */
+    bool defined;     /* target is an address in this file */
 };
 
 /* Reads all of fd (from its start; the file position is not used). -ENOEXEC with a message when it

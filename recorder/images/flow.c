@@ -11,10 +11,11 @@ static bool falls_through(const struct insn *i)
     case FLOW_NEXT:
     case FLOW_BRANCH:
     case FLOW_BRANCH_SHORT:
-    case FLOW_CALL:
-    case FLOW_CALL_INDIRECT:
     case FLOW_KERNEL:
         return true;
+    case FLOW_CALL:
+    case FLOW_CALL_INDIRECT:
+        return !(i->marks & MARK_NORETURN);
     default:
         return false;
     }

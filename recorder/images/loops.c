@@ -194,6 +194,9 @@ static bool tick_edge(struct plan *plan, const struct back_edge *e)
     const struct block *head = &flow->blocks[flow->block_of[e->to]];
     bool branch = plan->code->insns[e->from].flow != FLOW_BRANCH_SHORT;
 
+    for (uint32_t k = tail->first; k < e->from; k++)
+        if (plan_tick_call(plan, k))
+            return true;
     if (plan_tick_edge(plan, flow->block_of[e->from]))
         return true;
 

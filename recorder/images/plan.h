@@ -16,6 +16,7 @@
 enum {
     POINT_TICK = 1,
     POINT_ATOMIC = 2,
+    POINT_CALL = 8,   /* this direct call ticks on its way to its target */
     CALL_COVERED = 4, /* no point: a tick comes before every execution of this indirect call */
 };
 
@@ -26,8 +27,8 @@ struct window {
     uint8_t kind;       /* enum image_point: why it was made */
     bool loop;          /* the copy is a whole loop, closed in the stub */
     bool back_tick;     /* of such a copy: its branches back tick, not its entry */
-    bool edge;          /* a conditional branch that stays where it is, led through a stub that
-                         * ticks and jumps on to its target; nothing is copied */
+    bool edge;          /* a conditional branch or call that stays where it is, led through a
+                         * stub that ticks and jumps on to its target; nothing is copied */
     /* placement (place.c): */
     uint8_t mask; /* bit n: byte n of the jump was an instruction boundary */
     bool placed;
@@ -105,8 +106,10 @@ void plan_refuse(struct plan *plan, uint32_t insn, enum refusal_site site,
                  enum refusal_reason reason);
 /* A window from plan_find() that ticks at its start. */
 void plan_add_tick_window(struct plan *plan, uint32_t first, uint32_t last);
-/* Get a tick into [low, high] of one block: a window there, the one ending at high first. False
- * if nothing fits. */
+/* Let a direct call tick on its way; false if it cannot. */
+bool plan_tick_call(struct plan *plan, uint32_t insn);
+/* Get a tick into [low, high] of one block: a call, or a window, the one ending at high first.
+ * False if nothing fits. */
 bool plan_tick_block(struct plan *plan, uint32_t low, uint32_t high);
 /* The same, and windows that reach over conditional branches before the block or behind it, as
  * long as there is no other way in. low must be the block's first instruction. */
@@ -115,7 +118,7 @@ bool plan_tick_path(struct plan *plan, uint32_t low, uint32_t high);
 bool plan_tick_before(struct plan *plan, uint32_t low, uint32_t high, int depth);
 /* Let the branch that ends a block tick when it is taken; false if it cannot. */
 bool plan_tick_edge(struct plan *plan, uint32_t block);
-/* Does the straight line up to (not including) an instruction tick, or every way into it? */
+/* Does the straight line up to an instruction tick, or every way into it, or its own call? */
 bool plan_ticked_before(const struct plan *plan, uint32_t insn);
 
 /* The kinds, in the order in which they are planned. */

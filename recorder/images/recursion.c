@@ -283,7 +283,7 @@ static bool tick_entry(struct recursion *r, uint32_t function)
     uint32_t high = call > block->last ? last_movable(r->plan, block) : call - 1;
 
     for (uint32_t k = block->first; k < call && !r->entry_ticks[function]; k++)
-        r->entry_ticks[function] = r->plan->points[k] & POINT_TICK;
+        r->entry_ticks[function] = r->plan->points[k] & (POINT_TICK | POINT_CALL);
     if (!r->entry_ticks[function])
         r->entry_ticks[function] = plan_tick_before(r->plan, block->first, high, 0);
     return r->entry_ticks[function];
@@ -298,9 +298,8 @@ static bool tick_site(struct recursion *r, const struct call_edge *e, int depth)
         return true;
     if (!call)
         return plan_tick_before(r->plan, block->first, last_movable(r->plan, block), depth);
-    return depth == 0
-               ? e->site > block->first && plan_tick_block(r->plan, block->first, e->site - 1)
-               : plan_tick_before(r->plan, block->first, e->site - 1, depth);
+    return plan_tick_call(r->plan, e->site) ||
+           (e->site > block->first && plan_tick_before(r->plan, block->first, e->site - 1, depth));
 }
 
 /* Calls through pointers that have no tick before them: whoever recurses through one passes an
@@ -505,7 +504,7 @@ static void cut_edges(struct recursion *r, size_t cuts)
         if (r->entry_ticks[e->entry])
             continue;
         if ((prefer_entry(r, e, cut_count, cut_cost) && tick_entry(r, e->entry)) ||
-            tick_site(r, e, 1) || tick_entry(r, e->entry) || tick_site(r, e, DEPTH))
+            tick_site(r, e, 0) || tick_entry(r, e->entry) || tick_site(r, e, DEPTH))
             r->plan->statistics.entries++;
     }
     free(cut_count);

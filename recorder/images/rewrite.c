@@ -99,7 +99,7 @@ static void write_window(struct rewriter *r, const struct window *w)
     uint32_t distance = (uint32_t)(w->hot + w->entry - (start + WINDOW_JUMP));
     uint8_t *text = text_at(r, start);
 
-    if (w->edge) { /* 0f 8x rel32: the displacement alone changes */
+    if (w->edge) { /* 0f 8x rel32 or e8 rel32: the displacement alone changes */
         distance = (uint32_t)(w->hot - (start + length));
         memcpy(text + length - 4, &distance, 4);
         return;

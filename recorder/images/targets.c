@@ -12,6 +12,7 @@
 struct slot {
     uint64_t place;
     uint64_t target; /* 0: elsewhere */
+    bool no_return;
 };
 
 /* A word of data that holds an address of code. */
@@ -86,6 +87,22 @@ static bool is_synchronisation(const char *name)
     return false;
 }
 
+/* Functions that never come back: what stands behind a call of one is not executed after it. */
+static bool is_no_return(const char *name)
+{
+    static const char *const names[] = {
+        "_Exit",         "_Unwind_Resume",   "_ZSt9terminatev", "__assert",    "__assert_fail",
+        "__chk_fail",    "__cxa_bad_cast",   "__cxa_rethrow",   "__cxa_throw", "__fortify_fail",
+        "__longjmp_chk", "__stack_chk_fail", "_exit",           "_longjmp",    "abort",
+        "exit",          "longjmp",          "pthread_exit",    "quick_exit",  "siglongjmp",
+    };
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return strncmp(name, "_ZSt", 4) == 0 && strstr(name, "__throw_");
+}
+
 static void on_symbol(const struct elf_symbol *symbol, void *context)
 {
     struct finder *f = context;
@@ -94,6 +111,8 @@ static void on_symbol(const struct elf_symbol *symbol, void *context)
 
     if (function && is_synchronisation(symbol->name))
         marks |= MARK_SYNC;
+    if (function && is_no_return(symbol->name))
+        marks |= MARK_NORETURN;
     add_target(f->code, symbol->address, marks);
 }
 
@@ -119,6 +138,7 @@ static void on_relocation(const struct elf_relocation *r, void *context)
     f->slots[f->slot_count++] = (struct slot){
         .place = r->place,
         .target = r->defined && r->type != R_X86_64_IRELATIVE ? r->target : 0,
+        .no_return = is_no_return(r->name),
     };
 }
 
@@ -149,6 +169,12 @@ static void bind_linkage(struct finder *f, uint32_t index)
     if (!slot)
         return;
     i->marks |= MARK_LINKAGE;
+    if (slot->no_return) {
+        i->marks |= MARK_NORETURN;
+        if (index > 0 && code_adjoins(code, index - 1) && i[-1].length == 4 &&
+            memcmp(code_bytes(code, index - 1), "\xf3\x0f\x1e\xfa", 4) == 0)
+            i[-1].marks |= MARK_NORETURN; /* the endbr64 that starts a linkage stub */
+    }
     if (slot->target)
         i->target = code_index(code, slot->target);
 }
@@ -311,6 +337,16 @@ static void scan_instructions(struct finder *f)
     }
 }
 
+static void mark_no_return_calls(struct code *code)
+{
+    for (uint32_t k = 0; k < code->count; k++) {
+        struct insn *i = &code->insns[k];
+
+        if (i->flow == FLOW_CALL && i->target != NO_INSN)
+            i->marks |= code->insns[i->target].marks & MARK_NORETURN;
+    }
+}
+
 /* Addresses in immediates (noted while decoding) are weak too. */
 static void weaken_noted(struct code *code)
 {
@@ -386,6 +422,7 @@ void targets_find(struct code *code)
         scan_data(&f);
     mark_pointers(&f);
     scan_instructions(&f);
+    mark_no_return_calls(code);
     free(f.slots);
     free(f.pointers);
 }

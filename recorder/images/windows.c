@@ -163,6 +163,8 @@ void plan_refuse(struct plan *plan, uint32_t insn, enum refusal_site site,
 static bool share_window(struct plan *plan, uint32_t low, uint32_t high)
 {
     for (uint32_t k = low; k <= high; k++) {
+        if (plan->points[k] & (POINT_CALL | POINT_TICK))
+            return true;
         if (plan->owner[k] == NO_WINDOW || plan->windows[plan->owner[k]].first != k ||
             plan->windows[plan->owner[k]].edge)
             continue;
@@ -184,6 +186,55 @@ void plan_add_tick_window(struct plan *plan, uint32_t first, uint32_t last)
 static const struct plan_request any_window = {
     .must = NO_INSN, .first = NO_INSN, .last = NO_INSN, .point = NO_INSN};
 
+/* Does a branch or call lead to the very start of a known instruction that reads no flags? */
+static bool plain_target(const struct plan *plan, uint32_t k)
+{
+    const struct code *code = plan->code;
+    const struct insn *i = &code->insns[k];
+    struct decoded d;
+
+    return i->target != NO_INSN && !code->insns[i->target].flags_live &&
+           plan->owner[k] == NO_WINDOW && !(i->marks & (MARK_FIXED | MARK_DATA)) &&
+           (i->marks & MARK_REACHED) && interior_free(plan, k) &&
+           decode(code_bytes(code, k), i->length, &d) &&
+           code_end(code, k) + (uint64_t)d.relative == code_address(code, i->target);
+}
+
+static void add_edge_window(struct plan *plan, uint32_t insn)
+{
+    uint32_t window = plan_add(plan, insn, insn, IMAGE_POINT_TICK);
+
+    plan->windows[window].edge = true;
+}
+
+bool plan_tick_edge(struct plan *plan, uint32_t block)
+{
+    uint32_t k = plan->flow->blocks[block].last;
+    const struct insn *i = &plan->code->insns[k];
+
+    if (plan->jump_ticked[block])
+        return true;
+    if (i->flow != FLOW_BRANCH || i->length != 6 || !plain_target(plan, k))
+        return false;
+    add_edge_window(plan, k);
+    plan->jump_ticked[block] = true;
+    return true;
+}
+
+bool plan_tick_call(struct plan *plan, uint32_t insn)
+{
+    const struct insn *i = &plan->code->insns[insn];
+
+    if (plan->points[insn] & POINT_CALL)
+        return true;
+    if (i->flow != FLOW_CALL || i->length != 5 || !plain_target(plan, insn))
+        return false;
+    add_edge_window(plan, insn);
+    plan->points[insn] |= POINT_CALL;
+    plan->ticked[plan->flow->block_of[insn]] = true;
+    return true;
+}
+
 bool plan_tick_block(struct plan *plan, uint32_t low, uint32_t high)
 {
     struct plan_request request = any_window;
@@ -193,6 +244,9 @@ bool plan_tick_block(struct plan *plan, uint32_t low, uint32_t high)
         return false;
     if (share_window(plan, low, high))
         return true;
+    for (uint32_t k = low; k <= high; k++)
+        if (plan_tick_call(plan, k))
+            return true;
     request.low = low;
     request.high = high;
     if (!plan_find(plan, &request, &first, &last))
@@ -233,27 +287,6 @@ bool plan_tick_path(struct plan *plan, uint32_t low, uint32_t high)
     return high != NO_INSN && low <= high && tick_superblock(plan, low, high);
 }
 
-bool plan_tick_edge(struct plan *plan, uint32_t block)
-{
-    const struct code *code = plan->code;
-    uint32_t k = plan->flow->blocks[block].last;
-    const struct insn *i = &code->insns[k];
-    struct decoded d;
-    uint32_t window;
-
-    if (plan->jump_ticked[block])
-        return true;
-    if (i->flow != FLOW_BRANCH || i->length != 6 || i->target == NO_INSN ||
-        code->insns[i->target].flags_live || !usable(plan, k, true, false) ||
-        !decode(code_bytes(code, k), i->length, &d) ||
-        code_end(code, k) + (uint64_t)d.relative != code_address(code, i->target))
-        return false;
-    window = plan_add(plan, k, k, IMAGE_POINT_TICK);
-    plan->windows[window].edge = true;
-    plan->jump_ticked[block] = true;
-    return true;
-}
-
 bool plan_tick_before(struct plan *plan, uint32_t low, uint32_t high, int depth)
 {
     const struct flow_graph *flow = plan->flow;
@@ -288,10 +321,10 @@ bool plan_ticked_before(const struct plan *plan, uint32_t insn)
 {
     uint32_t block = plan->flow->block_of[insn];
 
-    if (plan->entered[block])
+    if (plan->entered[block] || (plan->points[insn] & POINT_CALL))
         return true;
     for (uint32_t k = plan->flow->blocks[block].first; k < insn; k++)
-        if (plan->points[k] & POINT_TICK)
+        if (plan->points[k] & (POINT_TICK | POINT_CALL))
             return true;
     return false;
 }
