@@ -113,14 +113,17 @@ int replay_task_resume(struct replay_session *r, struct replay_task *t, int requ
 /* Run the task to the stop that the event describes, check that it is there. */
 int replay_run_to_event(struct replay_session *r, struct replay_task *t);
 
-/* ---- apply.c ------------------------------------------------------------------------------- */
+/* ---- mapping.c ----------------------------------------------------------------------------- */
 int replay_apply_maps(struct replay_session *r, struct replay_task *t);
+/* Map more of the stack, so that `address` is in it; `exact`: not a page more. -EFAULT: it is no
+ * place for the stack. */
+int replay_grow_stack(struct replay_session *r, struct replay_task *t, uint64_t address,
+                      bool exact);
+
+/* ---- apply.c ------------------------------------------------------------------------------- */
 int replay_apply_writes(struct replay_session *r, struct replay_task *t);
 int replay_apply_xstate(struct replay_session *r, struct replay_task *t);
 int replay_apply_output(struct replay_session *r);
-/* Map more of the stack, so that `address` is in it. -EFAULT: it is no place for the stack. */
-int replay_grow_stack(struct replay_session *r, struct replay_task *t, uint64_t address,
-                      bool exact);
 
 /* ---- files.c ------------------------------------------------------------------------------- */
 int replay_files_open(struct replay_session *r);
