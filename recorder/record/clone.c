@@ -266,9 +266,11 @@ enum call_action model_execve(struct session *s, struct task *t, struct call *c)
     bool multi = t->process->live_tasks > 1, ask = true;
 
     /* Other threads die in exec; the caller takes the leader's tid (ptrace(2), "execve under ptrace"). */
-    emit_begin(s, t, EVENT_ENTRY);
-    emit_end(s, t);
-    c->entered = true;
+    if (t->space->maps.count > 0) { /* the first one is the recorder's own */
+        emit_begin(s, t, EVENT_ENTRY);
+        emit_end(s, t);
+        c->entered = true;
+    }
     t->process->execing = true;
     tracee_set_regs(t->tid, &r);
     for (;;) {
