@@ -15,6 +15,7 @@
 
 #include "recorder/base/file.h"
 #include "recorder/record/fds.h"
+#include "recorder/record/file_facts.h"
 #include "recorder/record/procfs.h"
 #include "recorder/record/procfs_space.h"
 
@@ -87,13 +88,17 @@ static void hide_mappings(struct session *s, const struct process *p, struct dir
     list->count = kept;
 }
 
-/* Inode numbers of procfs are given on first use by whoever comes first on the machine. */
-static void number_by_name(struct directory_list *list)
+/* As stat(2) shows them. */
+static void number_entries(struct session *s, int fd, struct directory_list *list)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        const char *name = directory_list_name(list, i);
+    struct stat st;
 
-        list->entry[i].inode = (bytes_hash(name, strlen(name), 0) & 0x7fffffff) + 1;
+    if (fstat(fd, &st) < 0 || !file_facts_is_private(s, st.st_dev))
+        return;
+    for (size_t i = 0; i < list->count; i++) {
+        uint64_t device = st.st_dev;
+
+        file_facts_show(s, &device, &list->entry[i].inode);
     }
 }
 
@@ -127,7 +132,6 @@ static void adapt_procfs(struct session *s, int fd, struct directory_list *list)
         hide_recorder(list);
     else if (p && strcmp(place.name, "map_files") == 0)
         hide_mappings(s, p, list);
-    number_by_name(list);
 }
 
 /* ---- reading ------------------------------------------------------------------------------- */
@@ -176,6 +180,7 @@ static int take_copy(struct session *s, int shadow, struct directory *d)
     adapt_procfs(s, shadow, &d->list);
     if (!(s->options->guards_off & RECORD_GUARD_DIRECTORY_ORDER))
         directory_list_sort(&d->list);
+    number_entries(s, shadow, &d->list);
     d->valid = true;
     return 0;
 }

@@ -14,6 +14,7 @@
 
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
+#include "recorder/record/file_facts.h"
 
 #define FD_LIMIT 65536
 
@@ -160,6 +161,8 @@ static void look_up(struct session *s, struct task *t, int fd, struct fd_entry *
         return;
     if (e->kind == FD_UNKNOWN)
         e->kind = (uint8_t)kind_of_stat(&st);
+    e->device = st.st_dev;
+    e->inode = st.st_ino;
     e->random = S_ISCHR(st.st_mode) && major(st.st_rdev) == 1 &&
                 (minor(st.st_rdev) == 8 || minor(st.st_rdev) == 9);
     e->stream = 0;
@@ -234,6 +237,8 @@ void fds_duplicate(struct session *s, struct files *files, int from, int to)
     b->kind = a->kind;
     b->stream = a->stream;
     b->random = a->random;
+    b->device = a->device;
+    b->inode = a->inode;
     b->object = a->object;
     if (b->object)
         b->object->references++;
@@ -320,6 +325,7 @@ void fds_after_call(struct session *s, struct task *t, struct call *c)
         return;
     if ((c->row->flags & SYSCALL_FLAG_NEW_FD) && !c->finish)
         fds_forget(s, t->files, (int)c->result);
+    file_facts_after_call(s, t, c);
     switch (c->nr) {
     case SYS_socket: /* something may stay behind: TIME_WAIT, addresses, routes */
         s->used_network |= c->args[0] != AF_UNIX;

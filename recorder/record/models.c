@@ -3,6 +3,7 @@
 
 #include "recorder/record/directory.h"
 #include "recorder/record/fds.h"
+#include "recorder/record/file_facts.h"
 #include "recorder/record/fifo.h"
 #include "recorder/record/filter.h"
 #include "recorder/record/futexes.h"
@@ -131,6 +132,11 @@ const call_handler call_models[SYSCALL_NUMBER_LIMIT] = {
     [SYS_pread64] = model_read,
     [SYS_preadv] = model_read,
     [SYS_preadv2] = model_read,
+    [SYS_stat] = model_stat,
+    [SYS_lstat] = model_stat,
+    [SYS_fstat] = model_stat,
+    [SYS_newfstatat] = model_stat,
+    [SYS_statx] = model_stat,
     [SYS_getdents] = model_getdents,
     [SYS_getdents64] = model_getdents,
     [SYS_readlink] = model_readlink,

@@ -17,6 +17,7 @@
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
 #include "recorder/record/fds.h"
+#include "recorder/record/file_facts.h"
 #include "recorder/record/fifo.h"
 #include "recorder/record/procfs_files.h"
 #include "recorder/record/random_device.h"
@@ -33,10 +34,11 @@
 /* A replaced file: `extra` of its fd_object, whose shadow shares the program's file position. */
 struct source {
     procfs_maker make;
-    int pid, tid; /* whose; 0: the machine's */
-    int original; /* the kernel's file, opened by us */
-    int memory;   /* what the program has, writable */
-    bool fresh;   /* nothing was read since its text was made */
+    int pid, tid;  /* whose; 0: the machine's */
+    char name[64]; /* as procfs_place.name, cut */
+    int original;  /* the kernel's file, opened by us */
+    int memory;    /* what the program has, writable */
+    bool fresh;    /* nothing was read since its text was made */
 };
 
 static void source_free(void *extra)
@@ -147,7 +149,7 @@ static void read_original(int fd, struct bytes *ret)
 /* Write the file's text as of now. False: its process is gone; what it said last stays. */
 static bool refresh(struct session *s, struct task *reader, struct source *source)
 {
-    struct procfs_request request = {.s = s, .reader = reader};
+    struct procfs_request request = {.s = s, .reader = reader, .name = source->name};
     struct bytes text;
 
     if (source->pid) {
@@ -213,6 +215,7 @@ static struct source *source_new(procfs_maker make, const struct procfs_place *p
     source->make = make;
     source->pid = place->pid;
     source->tid = place->tid;
+    snprintf(source->name, sizeof(source->name), "%s", place->name ? place->name : "");
     source->original = original;
     source->memory = memfd_create(name, MFD_CLOEXEC);
     return source;
@@ -349,6 +352,8 @@ static void open_finished(struct session *s, struct task *t, struct call *c)
     e = fds_entry(t->files, (int)c->result);
     if (e)
         e->cloexec = flags & O_CLOEXEC;
+    if (flags & (O_CREAT | O_TRUNC))
+        file_facts_opened(s, t, (int)c->result, flags & O_TRUNC);
     if ((flags & O_PATH) || (flags & O_ACCMODE) == O_WRONLY)
         return;
     snprintf(link, sizeof(link), "/proc/%d/fd/%d", t->tid, (int)c->result);
@@ -430,23 +435,39 @@ static uint64_t link_buffer(const struct call *c)
     return c->args[c->nr == SYS_readlink ? 1 : 2];
 }
 
-/* A replaced file's link shows the path that was opened, not "/memfd:rrtest:/proc/2/maps (deleted)", and
- * nothing lies behind it in the program's buffer that was not there before. */
+/* A replaced file's link shows the path that was opened, not "/memfd:rrtest:/proc/2/maps
+ * (deleted)", a pipe's its number as stat(2) shows it. What is shown is never longer. */
+static bool show_link(struct session *s, const char *link, char *ret)
+{
+    static const char prefix[] = "/memfd:" MEMORY_FILE_PREFIX, suffix[] = " (deleted)";
+    size_t before = sizeof(prefix) - 1, behind = sizeof(suffix) - 1, length = strlen(link);
+    unsigned long inode;
+
+    if (length > before + behind && memcmp(link, prefix, before) == 0) {
+        memcpy(ret, link + before, length - before - behind);
+        ret[length - before - behind] = '\0';
+        return true;
+    }
+    if (sscanf(link, "pipe:[%lu]", &inode) != 1)
+        return false;
+    snprintf(ret, LINK_MAX, "pipe:[%lu]", (unsigned long)file_facts_pipe(s, inode));
+    return strlen(ret) <= length;
+}
+
+/* Nothing lies behind the text in the program's buffer that was not there before. */
 static void readlink_finished(struct session *s, struct task *t, struct call *c)
 {
-    static const char prefix[] = "/memfd:" MEMORY_FILE_PREFIX;
-    static const char suffix[] = " (deleted)";
-    char text[LINK_MAX];
+    char text[LINK_MAX + 1], shown[LINK_MAX + 1];
     size_t length;
 
-    (void)s;
-    if (c->result <= (int64_t)(sizeof(prefix) + sizeof(suffix) - 2) ||
-        c->result > (int64_t)c->buffer.length ||
-        tracee_read(t->tid, link_buffer(c), text, (size_t)c->result) < 0 ||
-        memcmp(text, prefix, sizeof(prefix) - 1) != 0)
+    if (c->result <= 0 || c->result > (int64_t)c->buffer.length || c->result > LINK_MAX ||
+        tracee_read(t->tid, link_buffer(c), text, (size_t)c->result) < 0)
         return;
-    length = (size_t)c->result - (sizeof(prefix) - 1) - (sizeof(suffix) - 1);
-    memcpy(c->buffer.data, text + sizeof(prefix) - 1, length);
+    text[c->result] = '\0';
+    if (!show_link(s, text, shown))
+        return;
+    length = strlen(shown);
+    memcpy(c->buffer.data, shown, length);
     tracee_write(t->tid, link_buffer(c), c->buffer.data, (size_t)c->result);
     c->result = (int64_t)length;
     t->regs_dirty = true;

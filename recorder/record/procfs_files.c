@@ -2,13 +2,17 @@
 #include "recorder/record/procfs_files.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "recorder/base/log.h"
+#include "recorder/record/file_facts.h"
 #include "recorder/record/procfs_space.h"
 
 #define NS_PER_TICK 10000000ull
@@ -204,6 +208,44 @@ static void make_counters(const struct procfs_request *r, struct bytes *ret)
     procfs_edit_counters(ret, original(r));
 }
 
+/* ---- mounts and descriptors ---------------------------------------------------------------- */
+
+static uint64_t number_of_mount(void *context, uint64_t id)
+{
+    return file_facts_mount(context, id);
+}
+
+static unsigned number_of_device(void *context, unsigned device_minor)
+{
+    uint64_t device = makedev(0, device_minor);
+
+    return minor(file_facts_device(context, device));
+}
+
+static void make_mountinfo(const struct procfs_request *r, struct bytes *ret)
+{
+    struct procfs_numbers numbers = {number_of_mount, number_of_device, r->s};
+
+    procfs_edit_mountinfo(ret, original(r), &numbers);
+}
+
+static void make_fdinfo(const struct procfs_request *r, struct bytes *ret)
+{
+    struct procfs_numbers numbers = {number_of_mount, number_of_device, r->s};
+    uint64_t device, inode = 0;
+    char path[96];
+    struct stat st;
+
+    snprintf(path, sizeof(path), "/proc/%d/fd/%s", r->subject ? r->subject->tid : 0,
+             r->name + strlen("fdinfo/"));
+    if (stat(path, &st) == 0) {
+        device = st.st_dev;
+        inode = st.st_ino;
+        file_facts_show(r->s, &device, &inode);
+    }
+    procfs_edit_fdinfo(ret, original(r), inode, &numbers);
+}
+
 /* ---- the machine --------------------------------------------------------------------------- */
 
 static struct procfs_system_facts system_facts(struct session *s)
@@ -304,6 +346,8 @@ static const struct replaced_file task_files[] = {
     {"schedstat", make_counters, 0},
     {"io", make_counters, 0},
     {"arch_status", make_counters, 0},
+    {"mountinfo", make_mountinfo, 0},
+    {"fdinfo/", make_fdinfo, 0}, /* and a number */
 };
 
 static const struct replaced_file system_files[] = {
@@ -340,11 +384,18 @@ static const struct replaced_file sysfs_files[] = {
     {"devices/system/cpu/present", make_two_processors, 0},
 };
 
+static bool is_below(const char *directory, const char *name)
+{
+    size_t length = strlen(directory);
+
+    return directory[length - 1] == '/' && strncmp(name, directory, length) == 0;
+}
+
 static procfs_maker find(const struct replaced_file *file, size_t count, uint32_t guards_off,
                          const char *name)
 {
     for (size_t i = 0; i < count; i++)
-        if (strcmp(file[i].name, name) == 0)
+        if (strcmp(file[i].name, name) == 0 || is_below(file[i].name, name))
             return file[i].guard & guards_off ? NULL : file[i].make;
     return NULL;
 }

@@ -9,6 +9,7 @@ struct procfs_request {
     struct task *reader;
     struct process *process; /* whose file it is; NULL: the machine's */
     struct task *subject;    /* one of its tasks; NULL: it is a zombie */
+    const char *name;        /* as procfs_place.name */
     struct bytes original;   /* the kernel's text, with a NUL behind it */
 };
 typedef void (*procfs_maker)(const struct procfs_request *request, struct bytes *ret);

@@ -7,19 +7,21 @@
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
 
+#include "recorder/record/file_facts.h"
 #include "recorder/record/image_store.h"
 #include "recorder/record/space.h"
 
 /* Device and inode are part of a trace file's key (space_trace_file()). */
 static void identify(struct session *s, uint32_t file, struct procfs_mapping *m)
 {
-    unsigned long device, inode;
+    uint64_t device, inode;
     int kind;
 
     for (size_t i = 0; i < s->trace_file_count; i++) {
         if (s->trace_files[i].id != file)
             continue;
         if (sscanf(s->trace_files[i].key, "%d:%lx:%lx", &kind, &device, &inode) == 3) {
+            file_facts_show(s, &device, &inode);
             m->device_major = major(device);
             m->device_minor = minor(device);
             m->inode = inode;

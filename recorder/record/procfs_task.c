@@ -221,3 +221,53 @@ void procfs_edit_auxv(struct bytes *ret, const void *data, size_t length)
     }
     bytes_append(ret, at, length);
 }
+
+/* ---- mounts (proc_pid_mountinfo(5), proc_pid_fdinfo(5)) -------------------------------------- */
+
+void procfs_edit_mountinfo(struct bytes *ret, const char *text,
+                           const struct procfs_numbers *numbers)
+{
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        unsigned long id, parent;
+        unsigned device_major, device_minor;
+        int rest = 0;
+
+        if (sscanf(text, "%lu %lu %u:%u%n", &id, &parent, &device_major, &device_minor, &rest) ==
+            4) {
+            if (device_major == 0)
+                device_minor = numbers->device(numbers->context, device_minor);
+            id = numbers->mount(numbers->context, id);
+            parent = numbers->mount(numbers->context, parent);
+            procfs_print(ret, "%lu %lu %u:%u", id, parent, device_major, device_minor);
+        }
+        bytes_append(ret, text + rest, length - (size_t)rest);
+        text += length;
+        if (*text) {
+            bytes_append(ret, "\n", 1);
+            text++;
+        }
+    }
+}
+
+void procfs_edit_fdinfo(struct bytes *ret, const char *text, uint64_t inode,
+                        const struct procfs_numbers *numbers)
+{
+    while (*text) {
+        size_t length = strcspn(text, "\n");
+        unsigned long value;
+
+        if (sscanf(text, "mnt_id:\t%lu", &value) == 1)
+            procfs_print(ret, "mnt_id:\t%lu",
+                         (unsigned long)numbers->mount(numbers->context, value));
+        else if (inode && strncmp(text, "ino:\t", 5) == 0)
+            procfs_print(ret, "ino:\t%lu", (unsigned long)inode);
+        else
+            bytes_append(ret, text, length);
+        text += length;
+        if (*text) {
+            bytes_append(ret, "\n", 1);
+            text++;
+        }
+    }
+}

@@ -61,6 +61,18 @@ void procfs_text_statm(struct bytes *ret, const struct procfs_memory *memory);
 /* The auxiliary vector without the vDSO's address. */
 void procfs_edit_auxv(struct bytes *ret, const void *data, size_t length);
 
+/* Numbers that the machine draws from common pools, given anew by these. */
+struct procfs_numbers {
+    uint64_t (*mount)(void *context, uint64_t id);
+    unsigned (*device)(void *context, unsigned device_minor); /* of major 0 */
+    void *context;
+};
+void procfs_edit_mountinfo(struct bytes *ret, const char *text,
+                           const struct procfs_numbers *numbers);
+/* inode: as shown; 0: as it stands. */
+void procfs_edit_fdinfo(struct bytes *ret, const char *text, uint64_t inode,
+                        const struct procfs_numbers *numbers);
+
 /* ---- the whole machine (procfs_system.c) ---------------------------------------------------- */
 
 struct procfs_system_facts {

@@ -14,6 +14,7 @@
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
 #include "recorder/record/cpuid.h"
+#include "recorder/record/file_facts.h"
 #include "recorder/record/image_store.h"
 #include "recorder/record/session.h"
 #include "recorder/record/space.h"
@@ -215,6 +216,7 @@ static int prepare(struct session *s, const struct record_options *o)
         return rr_error_set(s->error, error, "the recorder area cannot be made: %s", strerror(-error));
     s->wall_start = clock_ns(CLOCK_MONOTONIC);
     s->epoch_real = clock_ns(CLOCK_REALTIME);
+    s->file_facts = file_facts_new();
     s->wall_deadline = o->timeout_ns ? s->wall_start + o->timeout_ns : 0;
     s->deadline_virtual = o->virtual_timeout_ns;
     s->images = image_store_get(o->image_cache);

@@ -12,6 +12,7 @@
 
 #include "recorder/base/file.h"
 #include "recorder/record/fds.h"
+#include "recorder/record/file_facts.h"
 #include "recorder/record/filter.h"
 #include "recorder/record/process.h"
 #include "recorder/record/shared.h"
@@ -242,6 +243,7 @@ void session_done(struct session *s)
     for (size_t i = 0; i < s->trace_file_count; i++)
         free(s->trace_files[i].key);
     free(s->trace_files);
+    file_facts_free(s->file_facts);
     free(s->poll_set);
     free(s->building.writes);
     free(s->building.maps);

@@ -90,6 +90,7 @@ struct fd_entry {
     int8_t stream;        /* 1, 2: the run's stdout, stderr; 0 no; -1 not looked at */
     bool cloexec;
     bool random;          /* /dev/random, /dev/urandom */
+    uint64_t device, inode;
     uint32_t generation;  /* bumped when the number means another file */
     struct fd_object *object;
 };
@@ -318,6 +319,7 @@ struct session {
     } building;
     uint64_t recent[64][2]; /* last written ranges, for checksums */
     size_t recent_count;
+    struct file_facts *file_facts;
     struct shared_file *shared_files;
     int exec_error;  /* of the first execve */
     char **environment; /* what the program gets */

@@ -105,6 +105,7 @@ GUARD(directory_order, DIRECTORY_ORDER)
 GUARD(tmpdir, TMPDIR)
 GUARD(network, NETWORK)
 GUARD(getrandom, GETRANDOM)
+CLOSED(inodes)
 CLOSED(xgetbv)
 CLOSED(cpus)
 CLOSED(maps)
@@ -178,6 +179,7 @@ int main(void)
         cmocka_unit_test(test_tmpdir),
         cmocka_unit_test(test_network),
         cmocka_unit_test(test_getrandom),
+        cmocka_unit_test(test_inodes),
         cmocka_unit_test(test_xgetbv),
         cmocka_unit_test(test_cpus),
         cmocka_unit_test(test_maps),

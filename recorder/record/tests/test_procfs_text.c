@@ -241,6 +241,37 @@ static void test_uuid(void **state)
     bytes_done(&text);
 }
 
+static uint64_t twice(void *context, uint64_t id)
+{
+    (void)context;
+    return id * 2;
+}
+
+static unsigned seven(void *context, unsigned device_minor)
+{
+    (void)context;
+    return device_minor == 43 ? 7 : device_minor;
+}
+
+static void test_mounts(void **state)
+{
+    struct procfs_numbers numbers = {twice, seven, NULL};
+    struct bytes text = {0};
+
+    (void)state;
+    procfs_edit_mountinfo(
+        &text, "22 27 0:43 / /tmp rw - tmpfs 9 rw\n30 22 254:43 / / rw - ext4 x\n", &numbers);
+    assert_string_equal(finish(&text),
+                        "44 54 0:7 / /tmp rw - tmpfs 9 rw\n60 44 254:43 / / rw - ext4 x\n");
+    bytes_clear(&text);
+    procfs_edit_fdinfo(&text, "pos:\t0\nflags:\t02\nmnt_id:\t15\nino:\t99\n", 5, &numbers);
+    assert_string_equal(finish(&text), "pos:\t0\nflags:\t02\nmnt_id:\t30\nino:\t5\n");
+    bytes_clear(&text);
+    procfs_edit_fdinfo(&text, "ino:\t99", 0, &numbers);
+    assert_string_equal(finish(&text), "ino:\t99");
+    bytes_done(&text);
+}
+
 static void leads(const char *path, int pid, int tid, const char *name)
 {
     struct procfs_place place;
@@ -278,7 +309,7 @@ int main(void)
         cmocka_unit_test(test_status), cmocka_unit_test(test_stat),
         cmocka_unit_test(test_auxv),   cmocka_unit_test(test_system),
         cmocka_unit_test(test_uuid),   cmocka_unit_test(test_counters),
-        cmocka_unit_test(test_parse),
+        cmocka_unit_test(test_mounts), cmocka_unit_test(test_parse),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

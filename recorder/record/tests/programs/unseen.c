@@ -394,6 +394,86 @@ static void random_devices(void)
     }
 }
 
+/* ---- numbers and times of files ------------------------------------------------------------- */
+
+static void is_recent(const struct timespec *t)
+{
+    struct timespec now;
+    CHECK(clock_gettime(CLOCK_REALTIME, &now) == 0);
+    CHECK(t->tv_sec >= now.tv_sec - 1 && t->tv_sec <= now.tv_sec + 1);
+}
+
+static bool is_before(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec < b->tv_nsec);
+}
+
+static void put(const char *name, const char *bytes)
+{
+    int fd = open(name, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    CHECK(fd >= 0 && write(fd, bytes, strlen(bytes)) == (ssize_t)strlen(bytes) && close(fd) == 0);
+}
+
+static void file_times(void)
+{
+    char directory[300];
+    const char *base = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
+    struct stat a, b, d, old;
+    struct statx x;
+    struct timespec pause = {1, 100000000};
+    snprintf(directory, sizeof directory, "%s/unseen-XXXXXX", base);
+    CHECK(stat("/usr/bin", &old) == 0);
+    CHECK(mkdtemp(directory) != NULL && chdir(directory) == 0);
+    put("a", "1");
+    CHECK(stat("a", &a) == 0 && stat(".", &d) == 0);
+    is_recent(&a.st_mtim);
+    is_recent(&d.st_mtim);
+    nanosleep(&pause, NULL);
+    put("b", "2");
+    CHECK(stat("b", &b) == 0 && is_before(&a.st_mtim, &b.st_mtim));
+    is_recent(&b.st_mtim);
+    a = d;
+    CHECK(stat(".", &d) == 0 && is_before(&a.st_mtim, &d.st_mtim));
+    nanosleep(&pause, NULL);
+    put("a", "3");
+    CHECK(stat("a", &a) == 0 && is_before(&b.st_mtim, &a.st_mtim) && a.st_size == 2);
+    is_recent(&a.st_mtim);
+    CHECK(stat("b", &old) == 0 && memcmp(&old.st_mtim, &b.st_mtim, sizeof b.st_mtim) == 0);
+    CHECK(statx(AT_FDCWD, "a", 0, STATX_BASIC_STATS | STATX_BTIME, &x) == 0);
+    CHECK(x.stx_ino == a.st_ino && makedev(x.stx_dev_major, x.stx_dev_minor) == a.st_dev);
+    CHECK(x.stx_mtime.tv_sec == a.st_mtim.tv_sec && x.stx_mtime.tv_nsec == a.st_mtim.tv_nsec);
+    if (x.stx_mask & STATX_BTIME)
+        CHECK(x.stx_btime.tv_sec < a.st_mtim.tv_sec);
+    struct timespec times[2] = {{1000, 5}, {1000000, 500}};
+    CHECK(utimensat(AT_FDCWD, "a", times, 0) == 0 && stat("a", &a) == 0);
+    CHECK(a.st_mtim.tv_sec == 1000000 && a.st_mtim.tv_nsec == 500 && a.st_atim.tv_sec == 1000);
+    is_recent(&a.st_ctim);
+    CHECK(utimensat(AT_FDCWD, "a", NULL, 0) == 0 && stat("a", &a) == 0);
+    is_recent(&a.st_mtim);
+    /* numbers */
+    CHECK(link("a", "c") == 0 && rename("a", "e") == 0 && stat("c", &a) == 0);
+    CHECK(stat("e", &old) == 0 && old.st_ino == a.st_ino && old.st_dev == d.st_dev &&
+          old.st_nlink == 2);
+    CHECK(stat("b", &b) == 0 && b.st_ino != a.st_ino && x.stx_ino == a.st_ino);
+    DIR *stream = opendir(".");
+    for (const struct dirent *entry; (entry = readdir(stream)) != NULL;)
+        if (entry->d_name[0] != '.')
+            CHECK(entry->d_ino == (entry->d_name[0] == 'b' ? b.st_ino : a.st_ino));
+    closedir(stream);
+    int fd = open("e", O_RDONLY);
+    CHECK(fstat(fd, &old) == 0 && old.st_ino == a.st_ino && close(fd) == 0);
+    CHECK(unlink("b") == 0 && unlink("c") == 0 && unlink("e") == 0);
+    CHECK(chdir("/") == 0 && rmdir(directory) == 0);
+    int ends[2];
+    char path[64], target[64] = "", expected[64];
+    CHECK(pipe(ends) == 0 && fstat(ends[0], &a) == 0 && fstat(ends[1], &b) == 0);
+    CHECK(a.st_ino == b.st_ino && a.st_dev == b.st_dev && S_ISFIFO(a.st_mode));
+    snprintf(path, sizeof path, "/proc/self/fd/%d", ends[1]);
+    CHECK(readlink(path, target, sizeof target - 1) > 0);
+    snprintf(expected, sizeof expected, "pipe:[%lu]", (unsigned long)a.st_ino);
+    CHECK(strcmp(target, expected) == 0);
+}
+
 static const struct test_case cases[] = {
     {"mappings", mappings},
     {"spellings", spellings},
@@ -403,6 +483,7 @@ static const struct test_case cases[] = {
     {"descriptors", descriptors},
     {"directories", directories},
     {"random_devices", random_devices},
+    {"file_times", file_times},
 };
 
 int main(int argc, char **argv)
