@@ -16,6 +16,7 @@
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
 #include "recorder/record/borrow.h"
+#include "recorder/record/kernel_signals.h"
 #include "recorder/record/process.h"
 
 bool blocking_is_ready(int fd, short events)
@@ -230,6 +231,8 @@ void blocking_poll(struct session *s)
 {
     s->state_changed = false;
     note_deaths(s);
+    if (s->kernel_signals)
+        kernel_signals_collect(s);
     wake_polled(s);
     for (struct task *t = s->tasks; t; t = t->next) {
         struct call *c = &t->call;

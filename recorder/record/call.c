@@ -15,6 +15,7 @@
 #include "recorder/record/filter.h"
 #include "recorder/record/guards.h"
 #include "recorder/record/inject.h"
+#include "recorder/record/kernel_signals.h"
 #include "recorder/record/output.h"
 #include "recorder/record/process.h"
 #include "recorder/record/session.h"
@@ -96,6 +97,8 @@ static int reenter(struct session *s, struct task *t, struct call *c)
             return -ESRCH;
         got = session_wait(s, t->tid, &stop);
         s->result->statistics.stops++;
+        if (got == 1 && stop.kind == STOP_SIGNAL)
+            kernel_signals_arrived(s, t);
     } while (got == 1 && (stop.kind == STOP_SIGNAL || stop.kind == STOP_INITIAL));
     if (got == 1 && stop.kind == STOP_SECCOMP)
         return 0;
@@ -119,7 +122,8 @@ static bool is_patient(const struct session *s, const struct call *c)
                                     s->wall_deadline + s->rewriting_ns;
 }
 
-/* To the exit stop. 0; -ESRCH: the task is gone and accounted for; -EAGAIN: it sleeps in the kernel. */
+/* To the exit stop. 0; -ESRCH: the task is gone and accounted for; -EAGAIN: it sleeps in the kernel;
+ * -EINTR: a signal interrupts it. */
 static int run_in_kernel(struct session *s, struct task *t, struct call *c)
 {
     struct user_regs_struct r;
@@ -149,7 +153,11 @@ static int run_in_kernel(struct session *s, struct task *t, struct call *c)
                 return -ESRCH;
             if (!is_restart((int64_t)t->regs.rax))
                 break;
-            c->stop_lost = true;
+            /* a signal of the kernel's own came: with a handler, or for a stop, it is to be seen first */
+            if (kernel_signals_take(s, t) != 0)
+                return -ESRCH;
+            if (signal_interrupts(s, t))
+                return -EINTR;
             continue;
         }
         if (got == 1 && stop.kind == STOP_EXIT)
@@ -249,6 +257,13 @@ static void park(struct session *s, struct task *t, struct call *c)
     inject_at_park(s, t);
 }
 
+static void park_interrupted(struct session *s, struct task *t, struct call *c)
+{
+    blocking_release(c);
+    blocking_park_retried(s, t, c, BLOCKING_CHANGE_ANY, c->deadline);
+    park(s, t, c);
+}
+
 /* At the exit stop: the call is over, or it has to wait, or its next piece is run. */
 static void after_run(struct session *s, struct task *t, struct call *c)
 {
@@ -267,7 +282,11 @@ static void after_run(struct session *s, struct task *t, struct call *c)
             park(s, t, c);
             return;
         }
-        if (run_in_kernel(s, t, c) != 0)
+        int error = run_in_kernel(s, t, c);
+
+        if (error == -EINTR)
+            park_interrupted(s, t, c);
+        if (error)
             return;
     }
     finish_run(s, t, c);
@@ -289,6 +308,8 @@ static void finish_pieces(struct session *s, struct task *t, struct call *c)
 
 static void act(struct session *s, struct task *t, struct call *c, enum call_action action)
 {
+    int error;
+
     switch (action) {
     case CALL_DONE:
         t->regs = c->before;
@@ -304,8 +325,11 @@ static void act(struct session *s, struct task *t, struct call *c, enum call_act
         call_complete(s, t);
         return;
     case CALL_RUN:
-        if (run_in_kernel(s, t, c) == 0)
+        error = run_in_kernel(s, t, c);
+        if (error == 0)
             after_run(s, t, c);
+        else if (error == -EINTR)
+            park_interrupted(s, t, c);
         return;
     case CALL_PARK:
         park(s, t, c);
@@ -441,7 +465,7 @@ void call_retry(struct session *s, struct task *t)
     c->retry = true;
     t->regs = c->before;
     emit_begin(s, t, EVENT_SYSCALL);
-    act(s, t, c, c->handler(s, t, c));
+    act(s, t, c, c->handler ? c->handler(s, t, c) : CALL_RUN);
 }
 
 bool call_ends_by_stop(struct call *c)

@@ -123,6 +123,18 @@ enum call_action model_fcntl(struct session *s, struct task *t, struct call *c)
 {
     bool posix = (int)c->args[1] == F_SETLKW;
 
+    switch ((int)c->args[1]) {
+    case F_SETOWN:
+    case F_SETOWN_EX:
+    case F_SETSIG:
+    case F_SETLEASE:
+    case F_NOTIFY:
+        s->kernel_signals = true;
+        break;
+    default:
+        break;
+    }
+
     if (!posix && (int)c->args[1] != F_OFD_SETLKW)
         return CALL_RUN;
     if (c->retry)

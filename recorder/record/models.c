@@ -19,6 +19,7 @@
 #include "recorder/record/signalfd.h"
 #include "recorder/record/sockets.h"
 #include "recorder/record/splice.h"
+#include "recorder/record/terminal.h"
 #include "recorder/record/timerfd.h"
 #include "recorder/record/timers.h"
 
@@ -99,6 +100,8 @@ const call_handler call_models[SYSCALL_NUMBER_LIMIT] = {
     [SYS_epoll_pwait] = model_epoll_wait,
     [SYS_epoll_pwait2] = model_epoll_wait,
 
+    [SYS_ioctl] = model_ioctl,
+    [SYS_mq_notify] = model_mq_notify,
     [SYS_connect] = model_connect,
     [SYS_recvmmsg] = model_recvmmsg,
     [SYS_sendmmsg] = model_sendmmsg,

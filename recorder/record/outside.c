@@ -17,7 +17,9 @@
 
 #include "recorder/base/file.h"
 #include "recorder/record/fds.h"
+#include "recorder/record/kernel_signals.h"
 #include "recorder/record/place.h"
+#include "recorder/record/signal.h"
 
 #define STEP_MS 10                    /* between looks at the run's own timeouts */
 #define IN_FLIGHT_LIMIT 1000000000ull /* bytes that do not arrive in that time never will */
@@ -268,6 +270,10 @@ bool outside_wait(struct session *s)
     uint64_t now = wall_now(), waited;
     bool go_on;
 
+    kernel_signals_collect(s);
+    for (struct task *t = s->tasks; t; t = t->next)
+        if (t->state == TASK_PARKED && signal_interrupts(s, t))
+            return true;
     gather(s, &h);
     if (s->outside_since == 0)
         s->outside_since = now;

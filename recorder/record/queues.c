@@ -190,6 +190,14 @@ enum call_action model_msgrcv(struct session *s, struct task *t, struct call *c)
 
 /* ---- POSIX message queues ------------------------------------------------------------------ */
 
+enum call_action model_mq_notify(struct session *s, struct task *t, struct call *c)
+{
+    (void)t;
+    (void)c;
+    s->kernel_signals = true;
+    return CALL_RUN;
+}
+
 static enum call_action mq_attempted(struct session *s, struct task *t, struct call *c)
 {
     short events = c->nr == SYS_mq_timedsend ? POLLOUT : POLLIN;

@@ -9,6 +9,7 @@ enum call_action model_semop(struct session *s, struct task *t,
 enum call_action model_semctl(struct session *s, struct task *t, struct call *c);
 enum call_action model_msgsnd(struct session *s, struct task *t, struct call *c);
 enum call_action model_msgrcv(struct session *s, struct task *t, struct call *c);
+enum call_action model_mq_notify(struct session *s, struct task *t, struct call *c);
 /* mq_timedsend, mq_timedreceive. */
 enum call_action model_mq_timed(struct session *s, struct task *t, struct call *c);
 

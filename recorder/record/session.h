@@ -250,6 +250,7 @@ struct task {
     bool vfork_child;       /* waits for a vfork child's exec or exit */
     struct stop kernel_stop; /* a stop that came while another task was waited for; tid 0: none */
     int kill_signal;  /* fatal signal on its way */
+    bool kernel_mask; /* the kernel has a signal mask for the call it runs (terminal.h) */
     char name[16];
     uint64_t trap_ticks, trap_atomics; /* where the counter trapped last */
     uint32_t steps_done;      /* single steps since the counter's trap */
@@ -293,6 +294,7 @@ struct session {
     uint32_t deaths_seen;     /* tasks that are gone, at the last look at parked calls */
     struct pollfd *poll_set;
     size_t poll_capacity;
+    bool kernel_signals;      /* the kernel may send the run's tasks signals of its own accord */
     bool sockets_low_water;   /* some socket of the run has SO_RCVLOWAT set */
     uint64_t epoch_real;      /* CLOCK_REALTIME of the machine at the start, ns */
     uint64_t wall_start, wall_deadline, rewriting_ns;

@@ -15,6 +15,7 @@
 #include "recorder/record/blocking.h"
 #include "recorder/record/borrow.h"
 #include "recorder/record/fds.h"
+#include "recorder/record/terminal.h"
 #include "recorder/record/timers.h"
 
 #define PARTS_MAX 1024 /* UIO_MAXIOV */
@@ -274,12 +275,25 @@ static uint64_t read_target(struct session *s, struct task *t, struct call *c, s
     return mark > 0 && (uint64_t)mark < v->total ? (uint64_t)mark : v->total;
 }
 
+static enum call_action terminal_read(struct session *s, struct task *t, struct call *c)
+{
+    (void)s;
+    (void)c;
+    terminal_leave(t);
+    return CALL_DONE;
+}
+
 /* Something is there. */
 static enum call_action run_read(struct session *s, struct task *t, struct call *c,
                                  enum fd_kind kind)
 {
     struct vector v;
     uint64_t target;
+
+    if (kind == FD_TERMINAL) {
+        terminal_enter(s, t);
+        c->attempted = terminal_read;
+    }
 
     if (kind != FD_SOCKET || c->attempted)
         return borrow_run(s, t, c);
@@ -358,6 +372,8 @@ static enum call_action write_attempted(struct session *s, struct task *t, struc
 static enum call_action run_write(struct session *s, struct task *t, struct call *c)
 {
     c->attempted = write_attempted;
+    if (c->scratch[SCRATCH_KIND] == FD_TERMINAL)
+        terminal_enter(s, t);
     if (!is_socket_call(c->nr))
         borrow_unblock(c);
     return borrow_run(s, t, c);
@@ -370,6 +386,10 @@ static enum call_action write_attempted(struct session *s, struct task *t, struc
     struct vector v;
 
     borrow_reblock(c);
+    if (kind == FD_TERMINAL) {
+        terminal_leave(t);
+        terminal_flush(s, c->borrowed[0].fd);
+    }
     if (result == -EAGAIN)
         return park_write(s, t, c, kind);
     if (c->progress > 0 && kind == FD_SOCKET)
