@@ -15,6 +15,7 @@
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
 #include "recorder/record/file_facts.h"
+#include "recorder/record/ports.h"
 
 #define FD_LIMIT 65536
 
@@ -329,6 +330,7 @@ void fds_after_call(struct session *s, struct task *t, struct call *c)
     switch (c->nr) {
     case SYS_socket: /* something may stay behind: TIME_WAIT, addresses, routes */
         s->used_network |= c->args[0] != AF_UNIX;
+        ports_socket_made(s, t, c);
         break;
     case SYS_pipe:
     case SYS_pipe2:

@@ -322,6 +322,7 @@ struct session {
     uint64_t recent[64][2]; /* last written ranges, for checksums */
     size_t recent_count;
     struct file_facts *file_facts;
+    uint32_t ports_given;
     struct shared_file *shared_files;
     int exec_error;  /* of the first execve */
     char **environment; /* what the program gets */

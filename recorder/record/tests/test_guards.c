@@ -25,8 +25,9 @@ static char *const environment[] = {"PATH=/usr/bin:/bin", tmpdir, port, NULL};
 
 static char *probe(const char *name, uint32_t guards_off, int cpu)
 {
-    struct recorded what = {.program = "e2e/probe",
-                            .argument = name,
+    bool ports = strcmp(name, "ports") == 0;
+    struct recorded what = {.program = ports ? "recorder/record/tests/programs/ports" : "e2e/probe",
+                            .argument = ports ? NULL : name,
                             .guards_off = guards_off,
                             .seed = 9,
                             .cpu = cpu,
@@ -104,6 +105,7 @@ GUARD(pids, PIDS)
 GUARD(directory_order, DIRECTORY_ORDER)
 GUARD(tmpdir, TMPDIR)
 GUARD(network, NETWORK)
+GUARD(ports, NETWORK)
 GUARD(getrandom, GETRANDOM)
 CLOSED(inodes)
 CLOSED(xgetbv)
@@ -178,6 +180,7 @@ int main(void)
         cmocka_unit_test(test_directory_order),
         cmocka_unit_test(test_tmpdir),
         cmocka_unit_test(test_network),
+        cmocka_unit_test(test_ports),
         cmocka_unit_test(test_getrandom),
         cmocka_unit_test(test_inodes),
         cmocka_unit_test(test_xgetbv),
