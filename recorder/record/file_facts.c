@@ -2,15 +2,18 @@
 #include "recorder/record/file_facts.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "recorder/record/fds.h"
+#include "recorder/record/procfs.h"
 #include "recorder/record/start.h"
 
 #define NS 1000000000ll
@@ -287,6 +290,22 @@ static bool show(struct session *s, struct shown_file *file)
 
 /* ---- stat and statx ------------------------------------------------------------------------ */
 
+/* A replaced file of procfs that the call asks about by its descriptor: what it stands for; else
+ * -1. */
+static int stands_for(struct task *t, const struct call *c)
+{
+    uint64_t flags = c->nr == SYS_statx ? c->args[2] : c->args[3];
+    char first;
+
+    if (c->nr == SYS_fstat)
+        return procfs_original(t, (int)c->args[0]);
+    if (c->nr == SYS_stat || c->nr == SYS_lstat || !(flags & AT_EMPTY_PATH))
+        return -1;
+    if (c->args[1] && (tracee_read(t->tid, c->args[1], &first, 1) < 0 || first))
+        return -1;
+    return procfs_original(t, (int)c->args[0]);
+}
+
 static int64_t from_timespec(const struct timespec *t)
 {
     return t->tv_sec * NS + t->tv_nsec;
@@ -301,16 +320,19 @@ static void stat_finished(struct session *s, struct task *t, struct call *c)
 {
     uint64_t address = c->args[c->nr == SYS_newfstatat ? 2 : 1];
     struct shown_file file = {0};
+    int original = stands_for(t, c);
     struct stat st;
 
     if (c->result < 0 || tracee_read(t->tid, address, &st, sizeof(st)) < 0)
         return;
+    if (original >= 0)
+        fstat(original, &st);
     file.device = st.st_dev;
     file.inode = st.st_ino;
     file.accessed = from_timespec(&st.st_atim);
     file.modified = from_timespec(&st.st_mtim);
     file.changed = from_timespec(&st.st_ctim);
-    if (!show(s, &file))
+    if (!show(s, &file) && original < 0)
         return;
     st.st_dev = file.device;
     st.st_ino = file.inode;
@@ -334,10 +356,13 @@ static void to_statx(struct statx_timestamp *ret, int64_t ns)
 static void statx_finished(struct session *s, struct task *t, struct call *c)
 {
     struct shown_file file;
+    int original = stands_for(t, c);
     struct statx st;
 
     if (c->result < 0 || tracee_read(t->tid, c->args[4], &st, sizeof(st)) < 0)
         return;
+    if (original >= 0)
+        statx(original, "", AT_EMPTY_PATH, (unsigned)c->args[3], &st);
     if (st.stx_mask & STATX_MNT_ID)
         st.stx_mnt_id = file_facts_mount(s, st.stx_mnt_id);
     file.device = makedev(st.stx_dev_major, st.stx_dev_minor);
@@ -364,6 +389,35 @@ enum call_action model_stat(struct session *s, struct task *t, struct call *c)
     (void)s;
     (void)t;
     c->finish = c->nr == SYS_statx ? statx_finished : stat_finished;
+    return CALL_RUN;
+}
+
+/* ---- statfs -------------------------------------------------------------------------------- */
+
+static void statfs_finished(struct session *s, struct task *t, struct call *c)
+{
+    int original = c->nr == SYS_fstatfs ? procfs_original(t, (int)c->args[0]) : -1;
+    struct statfs st;
+
+    (void)s;
+    if (c->result < 0 || tracee_read(t->tid, c->args[1], &st, sizeof(st)) < 0)
+        return;
+    if (original >= 0)
+        fstatfs(original, &st);
+    if (st.f_type == TMPFS_MAGIC) {
+        memset(&st.f_fsid, 0, sizeof(st.f_fsid)); /* random for each mount */
+    } else if (st.f_blocks > 0) {
+        st.f_bfree = st.f_bavail = st.f_blocks / 2;
+        st.f_ffree = st.f_files / 2;
+    }
+    tracee_write(t->tid, c->args[1], &st, sizeof(st));
+}
+
+enum call_action model_statfs(struct session *s, struct task *t, struct call *c)
+{
+    (void)s;
+    (void)t;
+    c->finish = statfs_finished;
     return CALL_RUN;
 }
 

@@ -13,6 +13,8 @@
 struct file_facts *file_facts_new(void);
 void file_facts_free(struct file_facts *facts);
 
+/* statfs, fstatfs: how much is free on file systems that others use too is not shown. */
+enum call_action model_statfs(struct session *s, struct task *t, struct call *c);
 enum call_action model_stat(struct session *s, struct task *t,
                             struct call *c); /* statx and its kin */
 /* After a call that ended well: it wrote to a file, or changed names or attributes. */

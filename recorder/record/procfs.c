@@ -55,6 +55,13 @@ static struct source *source_of(const struct fd_object *object)
     return object && object->release == source_free ? object->extra : NULL;
 }
 
+int procfs_original(struct task *t, int fd)
+{
+    const struct source *source = source_of(fds_object(t->files, fd));
+
+    return source ? source->original : -1;
+}
+
 /* ---- where a path leads -------------------------------------------------------------------- */
 
 static int take_number(const char **at)

@@ -13,6 +13,9 @@ enum call_action model_read(struct session *s, struct task *t,
 enum call_action model_readlink(struct session *s, struct task *t,
                                 struct call *c); /* and readlinkat */
 
+/* The kernel's own file, opened by us, if `fd` is a replaced one; else -1. */
+int procfs_original(struct task *t, int fd);
+
 /* Where in procfs a path of the program's (as the kernel prints it) leads. */
 struct procfs_place {
     int pid;          /* 0: none */

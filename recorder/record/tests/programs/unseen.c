@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <elf.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,6 +16,7 @@
 #include <sys/sysinfo.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 
 #include "ci/e2e/programs/check.h"
 
@@ -284,6 +286,13 @@ static void descriptors(void)
     CHECK(length > 0);
     snprintf(path, sizeof path, "/proc/%d/maps", getpid());
     CHECK(strcmp(target, path) == 0);
+    /* it is a file of procfs by every measure */
+    struct stat by_path;
+    struct statfs system;
+    CHECK(fstat(fd, &status) == 0 && stat("/proc/self/maps", &by_path) == 0);
+    CHECK(status.st_ino == by_path.st_ino && status.st_dev == by_path.st_dev);
+    CHECK(status.st_size == 0 && status.st_mode == (S_IFREG | 0444) && status.st_nlink == 1);
+    CHECK(fstatfs(fd, &system) == 0 && system.f_type == PROC_SUPER_MAGIC);
     static const int hidden[] = {998, 999};
     for (size_t i = 0; i < COUNT_OF(hidden); i++) {
         CHECK(fcntl(hidden[i], F_GETFD) == -1 && errno == EBADF);
