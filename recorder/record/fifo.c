@@ -19,6 +19,7 @@
 #include "recorder/record/blocking.h"
 #include "recorder/record/borrow.h"
 #include "recorder/record/fds.h"
+#include "recorder/record/outside.h"
 
 #define HOW 0xa80 /* in the recorder page: openat2's argument */
 
@@ -77,15 +78,25 @@ static void set_flags(struct session *s, struct task *t, struct call *c, uint64_
     }
 }
 
+/* Where programs open most of their files, and nobody makes FIFOs. */
+static bool is_common_place(const char *path)
+{
+    static const char *const places[] = {"/usr/", "/lib", "/etc/", "/proc/", "/sys/", "/dev/"};
+
+    for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+        if (strncmp(path, places[i], strlen(places[i])) == 0)
+            return true;
+    return false;
+}
+
 /* As the task sees it; a guess where links are involved, which costs nothing when wrong. */
-static bool names_fifo(struct task *t, const struct request *r)
+static bool names_fifo(struct task *t, const struct request *r, struct stat *st)
 {
     char path[4096], full[4200];
-    struct stat st;
     size_t n = tracee_read_some(t->tid, r->path, path, sizeof(path) - 1);
 
     path[n] = '\0';
-    if (!path[0])
+    if (!path[0] || is_common_place(path))
         return false;
     if (path[0] == '/')
         snprintf(full, sizeof(full), "/proc/%d/root%s", t->tid, path);
@@ -93,7 +104,7 @@ static bool names_fifo(struct task *t, const struct request *r)
         snprintf(full, sizeof(full), "/proc/%d/cwd/%s", t->tid, path);
     else
         snprintf(full, sizeof(full), "/proc/%d/fd/%d/%s", t->tid, r->directory, path);
-    return stat(full, &st) == 0 && S_ISFIFO(st.st_mode);
+    return stat(full, st) == 0 && S_ISFIFO(st->st_mode);
 }
 
 static bool is_named_fifo(int fd)
@@ -143,11 +154,14 @@ static enum call_action reader_opened(struct session *s, struct task *t, struct 
 static enum call_action attempted(struct session *s, struct task *t, struct call *c)
 {
     struct request r;
+    struct stat st;
 
     if (!describe(t, c, &r))
         return CALL_DONE;
-    if (c->result == -ENXIO && (r.flags & O_ACCMODE) == O_WRONLY && names_fifo(t, &r))
+    if (c->result == -ENXIO && (r.flags & O_ACCMODE) == O_WRONLY && names_fifo(t, &r, &st)) {
+        c->wait_outside = outside_made(s, &st);
         return blocking_park_retried(s, t, c, BLOCKING_CHANGE_FIFOS, UINT64_MAX);
+    }
     if (c->result < 0)
         return CALL_DONE;
     s->changes[BLOCKING_CHANGE_FIFOS]++;
@@ -186,16 +200,17 @@ static enum call_action retry(struct session *s, struct task *t, struct call *c)
 enum call_action fifo_open(struct session *s, struct task *t, struct call *c)
 {
     struct request r;
+    struct stat st;
 
     if (c->retry)
         return retry(s, t, c);
-    if (s->live < 2 || !describe(t, c, &r))
-        return CALL_RUN; /* nobody could come */
+    if (!describe(t, c, &r))
+        return CALL_RUN;
     if ((r.flags & O_NONBLOCK) || (r.flags & O_ACCMODE) == O_RDWR) {
         s->changes[BLOCKING_CHANGE_FIFOS]++; /* it does not wait, but may be waited for */
         return CALL_RUN;
     }
-    if ((r.flags & (O_PATH | O_DIRECTORY)) || !names_fifo(t, &r))
+    if ((r.flags & (O_PATH | O_DIRECTORY)) || !names_fifo(t, &r, &st))
         return CALL_RUN;
     set_flags(s, t, c, r.flags | O_NONBLOCK);
     c->attempted = attempted;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "recorder/base/file.h"
+#include "recorder/record/blocking.h"
 #include "recorder/record/fds.h"
 #include "recorder/record/kernel_signals.h"
 #include "recorder/record/place.h"
@@ -104,17 +105,20 @@ static bool is_stdio(struct session *s, const struct stat *st)
            same_file(s->options->stderr_fd, st);
 }
 
+bool outside_made(const struct session *s, const struct stat *st)
+{
+    uint64_t changed = (uint64_t)st->st_ctim.tv_sec * 1000000000u + (uint64_t)st->st_ctim.tv_nsec;
+
+    return changed < s->epoch_files;
+}
+
 static enum source source_of_fifo(struct session *s, int fd, const struct stat *st)
 {
     struct statfs fs;
 
     if (fstatfs(fd, &fs) == 0 && fs.f_type == PIPEFS_MAGIC)
         return SOURCE_INSIDE;
-    /* a FIFO that was there before the run is somebody's */
-    return (uint64_t)st->st_ctim.tv_sec * 1000000000u + (uint64_t)st->st_ctim.tv_nsec <
-                   s->epoch_real
-               ? SOURCE_OUTSIDE
-               : SOURCE_INSIDE;
+    return outside_made(s, st) ? SOURCE_OUTSIDE : SOURCE_INSIDE;
 }
 
 static bool is_own_process(struct session *s, pid_t pid)
@@ -212,6 +216,35 @@ static enum source source_of(struct session *s, struct task *t, int fd, int dept
 
 /* ---- waiting ------------------------------------------------------------------------------- */
 
+/* Does a process outside of the run hold a lock on this file? By the lines of /proc/locks:
+ * "1: FLOCK  ADVISORY  WRITE 123 08:01:131090 0 EOF", waiters with "->" behind the number. */
+static bool outsider_locks(struct session *s, int fd)
+{
+    struct bytes text;
+    struct stat st;
+    bool found = false;
+
+    if (fstat(fd, &st) < 0)
+        return false;
+    bytes_init(&text);
+    if (file_read_path("/proc/locks", &text) < 0)
+        bytes_clear(&text);
+    bytes_append(&text, "", 1);
+    for (const char *row = (const char *)text.data; row && *row; row = strchr(row, '\n')) {
+        unsigned major_number, minor_number;
+        unsigned long inode;
+        int pid;
+
+        row += *row == '\n';
+        if (sscanf(row, "%*d: %*s %*s %*s %d %x:%x:%lu", &pid, &major_number, &minor_number,
+                   &inode) == 4)
+            found |= inode == st.st_ino && major_number == major(st.st_dev) &&
+                     minor_number == minor(st.st_dev) && pid != getpid() && !is_own_process(s, pid);
+    }
+    bytes_done(&text);
+    return found;
+}
+
 struct hopes {
     struct pollfd *set; /* what outsiders can make ready */
     size_t count, capacity;
@@ -251,7 +284,19 @@ static void gather(struct session *s, struct hopes *ret)
         for (int i = 0; i < 2; i++)
             if (c->borrowed[i].events)
                 add_hope(s, t, c->borrowed[i].fd, c->borrowed[i].events, ret);
+        ret->outside |= c->wait_change == BLOCKING_CHANGE_FIFOS && c->wait_outside;
+        ret->outside |=
+            c->wait_change == BLOCKING_CHANGE_LOCKS && outsider_locks(s, c->borrowed[0].fd);
     }
+}
+
+/* What outsiders do to locks and FIFOs nobody reports. */
+static void try_again(struct session *s, const struct hopes *h)
+{
+    if (!h->outside)
+        return;
+    s->changes[BLOCKING_CHANGE_LOCKS]++;
+    s->changes[BLOCKING_CHANGE_FIFOS]++;
 }
 
 /* Real time passes until one of them is ready, at most this long. */
@@ -282,6 +327,7 @@ bool outside_wait(struct session *s)
             (h.network && waited < IN_FLIGHT_LIMIT && network_in_flight(h.task));
     if (go_on && let_time_pass(&h, UINT64_MAX))
         s->outside_since = 0;
+    try_again(s, &h);
     free(h.set);
     return go_on;
 }
@@ -292,6 +338,7 @@ static bool wait_for_outsiders(struct session *s, const struct hopes *h, uint64_
     uint64_t start = wall_now(), passed;
 
     let_time_pass(h, limit);
+    try_again(s, h);
     passed = wall_now() - start;
     clock_advance(s->clock, passed < limit ? passed : limit);
     return true;

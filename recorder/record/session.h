@@ -203,6 +203,7 @@ struct call {
     /* blocking.h's own */
     struct borrowed_fd borrowed[2];
     uint8_t wait_change;  /* enum blocking_change: also worth a try after one of these */
+    bool wait_outside;    /* ... which somebody outside of the run may make */
     uint64_t wait_seen;   /* its count at the last try */
     bool patient;         /* it sleeps in the kernel for outsiders only: nobody runs meanwhile */
     int64_t recorded;     /* bytes whose memory effects are in an ENTRY event already */
@@ -297,6 +298,7 @@ struct session {
     bool kernel_signals;      /* the kernel may send the run's tasks signals of its own accord */
     bool sockets_low_water;   /* some socket of the run has SO_RCVLOWAT set */
     uint64_t epoch_real;      /* CLOCK_REALTIME of the machine at the start, ns */
+    uint64_t epoch_files;     /* the same, as the kernel stamps files: in ticks */
     uint64_t wall_start, wall_deadline, rewriting_ns;
     uint64_t deadline_virtual;
     uint64_t first_exit_clock;
