@@ -204,16 +204,16 @@ static bool place_cold(struct packer *p, struct window *w)
 
 static bool place_hot(struct packer *p, struct window *w)
 {
-    uint64_t next = code_address(p->plan->code, w->first) + WINDOW_JUMP - p->plan->code->base;
+    int64_t next = (int64_t)(code_address(p->plan->code, w->first) - p->plan->code->base);
     struct wish wish = {.size = w->hot_size, .mask = w->mask, .line = true};
     uint64_t at;
 
     /* In area offsets the image's address a stands at a - base: displacements are relative to
      * that, less the area's own. The jump leads to the stub's entry, not to its start. */
-    next -= w->entry;
-    wish.next = next - (uint64_t)displacement_of(p->plan->code->elf);
-    wish.low = next > (uint64_t)REACH ? next - (uint64_t)REACH : 0;
-    wish.high = next + (uint64_t)REACH;
+    next += WINDOW_JUMP - w->entry;
+    wish.next = (uint64_t)(next - displacement_of(p->plan->code->elf));
+    wish.low = next > REACH ? (uint64_t)(next - REACH) : 0;
+    wish.high = (uint64_t)(next + REACH);
     if (wish.high > p->size)
         wish.high = p->size;
     if (wish.low >= wish.high)
