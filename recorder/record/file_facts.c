@@ -1,6 +1,7 @@
 /* A table of the files whose numbers or times are not shown as they are. */
 #include "recorder/record/file_facts.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
@@ -306,6 +307,15 @@ static int stands_for(struct task *t, const struct call *c)
     return procfs_original(t, (int)c->args[0]);
 }
 
+/* What only the recorder has: its memory file, its socket, and the links to them. */
+static bool is_ours(struct session *s, struct task *t, const struct call *c, uint64_t device,
+                    mode_t mode)
+{
+    if (c->nr == SYS_fstat || !(S_ISSOCK(mode) || file_facts_is_private(s, device)))
+        return false;
+    return procfs_path_is_ours(t, c->args[c->nr == SYS_stat || c->nr == SYS_lstat ? 0 : 1]);
+}
+
 static int64_t from_timespec(const struct timespec *t)
 {
     return t->tv_sec * NS + t->tv_nsec;
@@ -325,6 +335,10 @@ static void stat_finished(struct session *s, struct task *t, struct call *c)
 
     if (c->result < 0 || tracee_read(t->tid, address, &st, sizeof(st)) < 0)
         return;
+    if (is_ours(s, t, c, st.st_dev, st.st_mode)) {
+        c->result = -ENOENT;
+        return;
+    }
     if (original >= 0)
         fstat(original, &st);
     file.device = st.st_dev;
@@ -361,6 +375,10 @@ static void statx_finished(struct session *s, struct task *t, struct call *c)
 
     if (c->result < 0 || tracee_read(t->tid, c->args[4], &st, sizeof(st)) < 0)
         return;
+    if (is_ours(s, t, c, makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_mode)) {
+        c->result = -ENOENT;
+        return;
+    }
     if (original >= 0)
         statx(original, "", AT_EMPTY_PATH, (unsigned)c->args[3], &st);
     if (st.stx_mask & STATX_MNT_ID)

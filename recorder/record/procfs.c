@@ -279,7 +279,8 @@ static bool names_recorder_fd(const char *path)
 
     if (strcmp(last, "998") != 0 && strcmp(last, "999") != 0)
         return false;
-    return !slash || (slash - path >= 2 && strncmp(slash - 2, "fd", 2) == 0);
+    return !slash || (slash - path >= 2 && strncmp(slash - 2, "fd", 2) == 0) ||
+           (slash - path >= 6 && strncmp(slash - 6, "fdinfo", 6) == 0);
 }
 
 /* The recorder's own descriptor, opened through /proc/self/fd: as if it were not there. */
@@ -299,12 +300,16 @@ static bool read_path(struct task *t, uint64_t address, char *ret, size_t size)
     return strlen(ret) < length; /* else it is longer than anything asked for here */
 }
 
-static bool opens_recorder_fd(struct task *t, const struct call *c)
+bool procfs_path_is_ours(struct task *t, uint64_t address)
 {
     char path[256];
 
-    return read_path(t, c->args[c->nr == SYS_open ? 0 : 1], path, sizeof(path)) &&
-           names_recorder_fd(path);
+    return read_path(t, address, path, sizeof(path)) && names_recorder_fd(path);
+}
+
+static bool opens_ours(struct task *t, const struct call *c)
+{
+    return procfs_path_is_ours(t, c->args[c->nr == SYS_open ? 0 : 1]);
 }
 
 static int64_t open_flags(struct task *t, const struct call *c)
@@ -323,6 +328,18 @@ static int64_t open_flags(struct task *t, const struct call *c)
     }
 }
 
+/* The open did not find anything. */
+static void take_back(struct session *s, struct task *t, struct call *c)
+{
+    struct user_regs_struct saved = t->regs;
+
+    if (c->result >= 0)
+        remote_close(s, t, (int)c->result);
+    t->regs = saved;
+    t->regs_dirty = true;
+    c->result = -ENOENT;
+}
+
 static void look_at_special(struct session *s, struct task *t, struct call *c, const char *link,
                             bool procfs, bool cloexec)
 {
@@ -338,21 +355,36 @@ static void look_at_special(struct session *s, struct task *t, struct call *c, c
         make = procfs_find_maker(s, &place);
     else if (!procfs && strncmp(path, "/sys/", 5) == 0)
         make = procfs_find_system_maker(path + 5);
-    if (make)
+    if (place.pid && names_recorder_fd(path) && procfs_process(s, place.pid))
+        take_back(s, t, c);
+    else if (make)
         replace(s, t, c, make, &place, path, cloexec);
+}
+
+static void look_at_opened(struct session *s, struct task *t, struct call *c, int64_t flags)
+{
+    struct statfs fs;
+    char link[64];
+
+    snprintf(link, sizeof(link), "/proc/%d/fd/%d", t->tid, (int)c->result);
+    if (statfs(link, &fs) < 0)
+        return;
+    if ((fs.f_type == TMPFS_MAGIC && is_recorder_file(s, link)) ||
+        (fs.f_type == SOCKFS_MAGIC && opens_ours(t, c)))
+        take_back(s, t, c);
+    else if ((fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC) && !(flags & O_PATH) &&
+             (flags & O_ACCMODE) == O_RDONLY)
+        look_at_special(s, t, c, link, fs.f_type == PROC_SUPER_MAGIC, flags & O_CLOEXEC);
 }
 
 static void open_finished(struct session *s, struct task *t, struct call *c)
 {
     int64_t flags = open_flags(t, c);
     struct fd_entry *e;
-    struct statfs fs;
-    char link[64];
 
-    if (c->result == -ENXIO && opens_recorder_fd(t, c)) { /* the socket cannot be opened */
-        c->result = -ENOENT;
-        t->regs_dirty = true;
-    }
+    /* the recorder's socket cannot be opened */
+    if (c->result == -ENXIO && opens_ours(t, c))
+        take_back(s, t, c);
     if (c->result < 0)
         return;
     fds_forget(s, t->files, (int)c->result);
@@ -361,22 +393,7 @@ static void open_finished(struct session *s, struct task *t, struct call *c)
         e->cloexec = flags & O_CLOEXEC;
     if (flags & (O_CREAT | O_TRUNC))
         file_facts_opened(s, t, (int)c->result, flags & O_TRUNC);
-    if ((flags & O_PATH) || (flags & O_ACCMODE) == O_WRONLY)
-        return;
-    snprintf(link, sizeof(link), "/proc/%d/fd/%d", t->tid, (int)c->result);
-    if (statfs(link, &fs) < 0)
-        return;
-    if (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC) {
-        if ((flags & O_ACCMODE) == O_RDONLY)
-            look_at_special(s, t, c, link, fs.f_type == PROC_SUPER_MAGIC, flags & O_CLOEXEC);
-    } else if (fs.f_type == TMPFS_MAGIC && is_recorder_file(s, link)) {
-        struct user_regs_struct saved = t->regs;
-
-        remote_close(s, t, (int)c->result);
-        t->regs = saved;
-        t->regs_dirty = true;
-        c->result = -ENOENT;
-    }
+    look_at_opened(s, t, c, flags);
 }
 
 enum call_action model_open(struct session *s, struct task *t, struct call *c)

@@ -13,6 +13,9 @@ enum call_action model_read(struct session *s, struct task *t,
 enum call_action model_readlink(struct session *s, struct task *t,
                                 struct call *c); /* and readlinkat */
 
+/* Does the path (in the task's memory) name one of the recorder's descriptors in /proc? By its end.
+ */
+bool procfs_path_is_ours(struct task *t, uint64_t address);
 /* The kernel's own file, opened by us, if `fd` is a replaced one; else -1. */
 int procfs_original(struct task *t, int fd);
 

@@ -302,6 +302,10 @@ static void descriptors(void)
         CHECK(readlink(path, target, sizeof target) == -1 && errno == ENOENT);
         CHECK(open(path, O_RDONLY) == -1 && errno == ENOENT);
         CHECK(open(path, O_RDWR) == -1 && errno == ENOENT);
+        CHECK(open(path, O_WRONLY) == -1 && errno == ENOENT && lstat(path, &status) == -1);
+        CHECK(open(path, O_PATH) == -1 && errno == ENOENT && stat(path, &status) == -1);
+        snprintf(path, sizeof path, "/proc/self/fdinfo/%d", hidden[i]);
+        CHECK(open(path, O_RDONLY) == -1 && errno == ENOENT && stat(path, &status) == -1);
     }
     for (int pass = 0; pass < 2; pass++) {
         DIR *own = opendir(pass ? "/proc/self/fdinfo" : "/proc/self/fd");
