@@ -107,17 +107,35 @@ void plan_indirect_calls(struct plan *plan)
     }
 }
 
+static bool count_atomic(struct plan *plan, uint32_t insn)
+{
+    if (plan->owner[insn] == NO_WINDOW ? !window_around(plan, insn, IMAGE_POINT_ATOMIC)
+                                       : plan->windows[plan->owner[insn]].edge)
+        return false;
+    plan->points[insn] |= POINT_ATOMIC;
+    return true;
+}
+
+/* A lock function counts at its entry, or further down in its first block. */
+static bool count_entry(struct plan *plan, uint32_t entry)
+{
+    uint32_t last = plan->flow->blocks[plan->flow->block_of[entry]].last;
+
+    for (uint32_t k = entry; k <= last; k++)
+        if (count_atomic(plan, k))
+            return true;
+    return false;
+}
+
 void plan_atomics(struct plan *plan)
 {
     for (uint32_t k = 0; k < plan->code->count; k++) {
         const struct insn *i = &plan->code->insns[k];
+        bool entry = i->marks & MARK_SYNC;
 
-        if (i->special != DECODE_ATOMIC && !(i->marks & MARK_SYNC))
+        if (i->special != DECODE_ATOMIC && !entry)
             continue;
-        if (plan->owner[k] == NO_WINDOW && !window_around(plan, k, IMAGE_POINT_ATOMIC)) {
+        if (!(entry ? count_entry(plan, k) : count_atomic(plan, k)))
             plan_refuse(plan, k, SITE_ATOMIC, reason_for(plan, k));
-            continue;
-        }
-        plan->points[k] |= POINT_ATOMIC;
     }
 }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "recorder/images/image.h"
 #include "recorder/images/tests/launch.h"
 
 #define ARGUMENTS 8
@@ -165,6 +167,18 @@ static void test_ticks_are_exact(void **state)
     bytes_done(&c.output);
 }
 
+/* The image's file, to be written. */
+static int open_cache_file(const struct image *image)
+{
+    char path[64];
+    int fd;
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", image_fd(image));
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    return fd;
+}
+
 /* No step enters a window's interior, and no instruction is met too often between two ticks. */
 static void test_steps(void **state)
 {
@@ -194,12 +208,45 @@ static void test_steps(void **state)
     }
 }
 
+/* The comparison above sees what stubs do: with every stub's first byte replaced by ud2 the program
+ * no longer runs. */
+static void test_damaged_stubs_are_seen(void **state)
+{
+    const struct program program = {.argv = {TEST_PROGRAM_FIXED}};
+    const struct harness *h = *state;
+    struct launch_result good, damaged;
+    int fd = open(TEST_PROGRAM_FIXED, O_RDONLY | O_CLOEXEC);
+    struct image *image;
+    int cache;
+
+    if (!h->traced)
+        skip();
+    run(h, &program, 0, &good);
+    assert_int_equal(image_open(h->cache, fd, &image, NULL), 0);
+    cache = open_cache_file(image);
+    for (size_t i = 0; i < image_segment_count(image); i++) {
+        const struct image_segment *s = image_segment(image, i);
+
+        for (uint64_t at = 0; s->stubs && at + 2 <= s->length; at += 2)
+            assert_int_equal(pwrite(cache, "\x0f\x0b", 2, (off_t)(s->cache_offset + at)), 2);
+    }
+    close(cache);
+    image_free(image);
+    close(fd);
+    run(h, &program, 0, &damaged);
+    assert_true(WIFEXITED(good.status));
+    assert_true(WIFSIGNALED(damaged.status));
+    bytes_done(&good.output);
+    bytes_done(&damaged.output);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_same_as_native, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ticks_are_exact, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_steps, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_damaged_stubs_are_seen, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
