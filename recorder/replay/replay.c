@@ -10,6 +10,7 @@
 #include <sys/time.h>
 
 #include "include/rrtest/recorder_page.h"
+#include "recorder/base/log.h"
 #include "recorder/replay/session.h"
 
 #define INTERRUPT_EVERY 256 /* events between two looks at the options' callback */
@@ -193,6 +194,9 @@ static int loop(struct replay_session *r)
         r->result->events = r->number;
         r->event = &event;
         status = r->number % INTERRUPT_EVERY == 0 ? replay_check_interrupted(r) : 0;
+        log_debug("event %" PRIu64 " %s task %u: ip %#llx -> %#llx, rax %#llx -> %#llx", r->number,
+                  event_kind_name(event.kind), event.task, event.before.rip, event.after.rip,
+                  event.before.rax, event.after.rax);
         if (status == 0)
             status = handle(r);
     }

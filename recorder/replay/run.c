@@ -31,7 +31,8 @@ static void describe_signal(const struct replay_task *t, int signal, char *text,
              (unsigned long)t->regs.rip, (unsigned long)(uintptr_t)info.si_addr);
 }
 
-static void describe_call(const struct replay_task *t, char *text, size_t size)
+static void describe_call(const struct replay_session *r, const struct replay_task *t, char *text,
+                          size_t size)
 {
     const char *what = NULL;
 
@@ -55,7 +56,8 @@ static void describe_call(const struct replay_task *t, char *text, size_t size)
         break;
     }
     if (what && in_blob(t->regs.rip))
-        snprintf(text, size, "%s", what);
+        snprintf(text, size, "%s, at ip %#lx", what,
+                 (unsigned long)*tracee_page_word(&r->area, PAGE_SAVE_RETURN));
     else
         snprintf(text, size, "system call %ld at ip %#lx", (long)t->regs.orig_rax,
                  (unsigned long)t->regs.rip);
@@ -73,7 +75,7 @@ static int other_stop(struct replay_session *r, struct replay_task *t, const str
     if (stop->kind == STOP_SIGNAL)
         describe_signal(t, stop->signal, text, sizeof(text));
     else
-        describe_call(t, text, sizeof(text));
+        describe_call(r, t, text, sizeof(text));
     return replay_diverged(r,
                            "expected %s, got %s (ticks: expected %lu, got %lu; atomics: "
                            "expected %lu, got %lu)",

@@ -148,11 +148,16 @@ int replay_task_regs(struct replay_session *r, struct replay_task *t)
     return 0;
 }
 
+/* Whatever the recording's registers say: a tracee that leaves a system call's entry leaves the
+ * call out (orig_rax -1). The kernel never executes a call of the program. */
 void replay_task_set_regs(struct replay_task *t, const struct user_regs_struct *regs)
 {
-    if (t->known && !t->barred && memcmp(&t->regs, regs, sizeof(*regs)) == 0)
+    struct user_regs_struct skipping = *regs;
+
+    skipping.orig_rax = (unsigned long long)-1;
+    if (t->known && !t->barred && memcmp(&t->regs, &skipping, sizeof(skipping)) == 0)
         return;
-    t->regs = *regs;
+    t->regs = skipping;
     t->known = t->dirty = true;
     t->barred = false;
 }
