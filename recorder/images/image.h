@@ -61,7 +61,12 @@ const struct image_segment *image_segment(const struct image *image, size_t inde
 /* Constant displacement of the stub area from the image's own span (design.md section 2). */
 int64_t image_stub_displacement(const struct image *image);
 
-/* Where an address of the rewritten image stands in the original program. */
+/* Where an address of the rewritten image stands in the original program.
+ *
+ * A window is a run of instructions that became a jump to a stub; all its former boundaries trap.
+ * There are also conditional branches and calls that stay where they are and only lead through a
+ * stub on the way to their target: their addresses are OUTSIDE, and in their stubs `original` is
+ * the target. */
 enum image_place {
     IMAGE_OUTSIDE,   /* not in a window or stub: the address is the original one */
     IMAGE_START,     /* first byte of a window (the jmp): the original address itself */
@@ -74,12 +79,14 @@ struct image_where {
     enum image_place place;
     uint64_t original; /* original address of the instruction at or about to execute */
     uint64_t copy;     /* for INTERIOR: the relocated copy's address in the stub, 0 if the address
-                        * is no instruction boundary; for START: the stub's first byte */
+                        * is no instruction boundary; for START: where the jmp leads. If the
+                        * instruction has a point, the copy begins with it */
     uint64_t start;    /* window start */
     uint64_t end;      /* one past the window's last byte */
-    enum image_point point;
-    bool exact;   /* STUB_BODY: address is at an instruction boundary of the copy */
-    bool counted; /* STUB_HEAD: the counter has changed already, so let the point finish */
+    enum image_point point; /* STUB_HEAD: of this point; else what the window was made for */
+    bool exact;             /* STUB_BODY: address is at an instruction boundary of the copy */
+    bool counted; /* STUB_HEAD: the point cannot be taken back (its counter has changed, or
+                   * the jump that led here is gone): let it finish */
     bool spilled; /* STUB_HEAD: the program's rcx is in PAGE_SPILL_RCX */
 };
 /* O(log n). address: ELF virtual address (bias subtracted). */

@@ -275,10 +275,9 @@ static void append_padded(struct bytes *file, const void *data, size_t size, siz
     memset(bytes_extend(file, padding), 0, padding);
 }
 
-static void append_table(struct rewriter *r, struct bytes *file, struct cache_header *h,
-                         enum cache_table table, const void *data, size_t count, size_t element)
+static void append_table(struct bytes *file, struct cache_header *h, enum cache_table table,
+                         const void *data, size_t count, size_t element)
 {
-    (void)r;
     h->tables[table].offset = file->length;
     h->tables[table].count = count;
     append_padded(file, data, count * element, 8);
@@ -311,15 +310,15 @@ static void write_file(struct rewriter *r, const struct cache_source *source, st
     fill_header(r, source, &h);
     append_padded(file, &h, sizeof(h), TRACEE_PAGE_SIZE);
     segments_at = file->length;
-    append_table(r, file, &h, TABLE_SEGMENTS, r->segments, r->segment_count, sizeof(*r->segments));
-    append_table(r, file, &h, TABLE_WINDOWS, r->windows, r->window_count, sizeof(*r->windows));
-    append_table(r, file, &h, TABLE_ORDER, order, r->window_count, sizeof(*order));
-    append_table(r, file, &h, TABLE_HOT_MAP, r->hot_map.data,
+    append_table(file, &h, TABLE_SEGMENTS, r->segments, r->segment_count, sizeof(*r->segments));
+    append_table(file, &h, TABLE_WINDOWS, r->windows, r->window_count, sizeof(*r->windows));
+    append_table(file, &h, TABLE_ORDER, order, r->window_count, sizeof(*order));
+    append_table(file, &h, TABLE_HOT_MAP, r->hot_map.data,
                  r->hot_map.length / sizeof(struct stub_map), sizeof(struct stub_map));
-    append_table(r, file, &h, TABLE_COLD, r->cold, r->cold_count, sizeof(*r->cold));
-    append_table(r, file, &h, TABLE_COLD_MAP, r->cold_map.data,
+    append_table(file, &h, TABLE_COLD, r->cold, r->cold_count, sizeof(*r->cold));
+    append_table(file, &h, TABLE_COLD_MAP, r->cold_map.data,
                  r->cold_map.length / sizeof(struct stub_map), sizeof(struct stub_map));
-    append_table(r, file, &h, TABLE_REFUSALS, refusals.data,
+    append_table(file, &h, TABLE_REFUSALS, refusals.data,
                  refusals.length / sizeof(struct cache_refusal), sizeof(struct cache_refusal));
     append_padded(file, NULL, 0, TRACEE_PAGE_SIZE);
     for (size_t i = 0; i < r->segment_count; i++) {

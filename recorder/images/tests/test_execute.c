@@ -146,6 +146,42 @@ static void test_same_as_native(void **state)
     }
 }
 
+/* The libraries choose their code by what the processor has; glibc can be told otherwise. */
+static void test_libraries(void **state)
+{
+    static const char *const tunables[] = {
+        "GLIBC_TUNABLES=",
+        "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX512F,-AVX512VL,-AVX512BW",
+        "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX512F,-AVX512VL,-AVX,-FMA,-SSE4_2,-SSE4_1,-BMI2,"
+        "-ERMS",
+        "GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX2,-AVX512F,-AVX512VL,-AVX,-FMA,-SSE4_2,-SSE4_1,-BMI2,"
+        "-ERMS,-FSRM,-SSSE3",
+    };
+    const char *const argv[] = {"/usr/bin/python3", TEST_SCRIPT, NULL};
+    const struct harness *h = *state;
+    struct stat st;
+
+    if (!h->traced || stat(argv[0], &st) < 0)
+        skip();
+    for (size_t i = 0; i < sizeof(tunables) / sizeof(tunables[0]); i++) {
+        const char *const environment[] = {tunables[i], NULL};
+        struct launch launch = {
+            .argv = argv, .environment = environment, .cache = h->cache, .native = true};
+        struct launch_result native, rewritten;
+
+        assert_int_equal(launch_run(&launch, &native), 0);
+        launch.native = false;
+        assert_int_equal(launch_run(&launch, &rewritten), 0);
+        assert_int_equal(native.status, 0);
+        assert_int_equal(rewritten.status, 0);
+        assert_int_equal(native.output.length, 65);
+        assert_int_equal(rewritten.output.length, 65);
+        assert_memory_equal(native.output.data, rewritten.output.data, 65);
+        bytes_done(&native.output);
+        bytes_done(&rewritten.output);
+    }
+}
+
 /* The same program counts the same ticks, run after run, and a trap loses none. */
 static void test_ticks_are_exact(void **state)
 {
@@ -244,6 +280,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_same_as_native, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_libraries, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ticks_are_exact, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_steps, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damaged_stubs_are_seen, set_up, tear_down),
