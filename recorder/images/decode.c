@@ -227,3 +227,18 @@ size_t image_straight_line(const uint8_t *code, size_t available, uint8_t *offse
     }
     return count;
 }
+
+bool image_accesses_memory(const uint8_t *code, size_t available)
+{
+    ZydisDecodedInstruction z;
+    uint8_t base;
+
+    if (!decode_raw(code, available, &z) || !(z.attributes & ZYDIS_ATTRIB_HAS_MODRM) ||
+        z.raw.modrm.mod == 3 || z.mnemonic == ZYDIS_MNEMONIC_LEA ||
+        z.mnemonic == ZYDIS_MNEMONIC_NOP)
+        return false;
+    if (z.raw.rex.B) /* r8 to r15, or no base */
+        return true;
+    base = z.raw.modrm.rm == 4 ? z.raw.sib.base : z.raw.modrm.rm;
+    return base != 4 && (base != 5 || z.raw.modrm.mod == 0);
+}

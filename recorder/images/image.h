@@ -112,6 +112,9 @@ struct image_special_instruction {
     uint8_t size;   /* rdrand/rdseed: 2, 4 or 8 bytes */
 };
 struct image_special_instruction image_decode_special(const uint8_t *code, size_t available);
+/* Does the instruction access memory that other threads may use: a memory operand whose base is not
+ * rsp or rbp? */
+bool image_accesses_memory(const uint8_t *code, size_t available);
 
 /* Does the instruction at `code` write memory (for the error code of a modelled page fault)? */
 bool image_instruction_writes(const uint8_t *code, size_t available);

@@ -207,6 +207,8 @@ void call_complete(struct session *s, struct task *t)
     blocking_release(c);
     signal_restore_mask(t, c);
     s->building.event.entered = c->entered;
+    /* behind the call: a number here would make the kernel run or restart one, in replay too */
+    t->regs.orig_rax = (unsigned long long)-1;
     emit_end(s, t);
     blocking_called(s, c);
     if (c->after)

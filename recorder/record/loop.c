@@ -125,17 +125,16 @@ static void switch_to(struct session *s, struct task *t, size_t others)
             s->current->slice_valid = false;
         s->current = t;
     }
-    if (!t->slice_valid || s->reason == SCHED_SLICE_END) {
-        t->slice = sched_slice(s->sched, t->id, others);
-        t->slice_valid = true;
-    }
+    t->slice = sched_slice(s->sched, t->id, others);
+    t->slice_valid = true;
     /* a sleeper's deadline ends every slice: it is a decision */
     if (clock_deadline_next(s->clock, &next) && next.at_ns > clock_now(s->clock)) {
         uint64_t ticks = (next.at_ns - clock_now(s->clock)) / CLOCK_NS_PER_TICK;
 
         if (ticks < t->slice.ticks) {
             t->slice.ticks = ticks;
-            t->slice.steps = 0;
+            t->slice.steps = t->slice.accesses = 0;
+            t->slice.own = t->slice.here = false;
         }
     }
 }
@@ -325,7 +324,10 @@ static void step_task(struct session *s, struct task *t)
     }
     if (signal_deliver(s, t))
         return; /* it died, stopped, or another decision is due */
-    run(s, t);
+    if (t->slice.here && !t->needs_event)
+        traps_walk_here(s, t);
+    else
+        run(s, t);
 }
 
 int session_loop(struct session *s)

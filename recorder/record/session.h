@@ -37,6 +37,7 @@ struct loaded_image {
     uint64_t text_start, text_end;   /* the mapping that was rewritten, as the program made it */
     uint64_t text_offset;
     uint32_t file, image_file;       /* trace files: what was mapped, what lies there now */
+    bool own;                        /* the program's code, not a language's library */
     const char *name;
 };
 

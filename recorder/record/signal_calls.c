@@ -79,6 +79,7 @@ enum call_action model_rt_sigreturn(struct session *s, struct task *t, struct ca
     struct user_regs_struct regs;
     struct signal_altstack altstack;
     signal_set mask;
+    uint64_t sp = t->regs.rsp;
     int error = tracee_get_xstate(t->tid, xstate, &own);
 
     (void)c;
@@ -88,11 +89,13 @@ enum call_action model_rt_sigreturn(struct session *s, struct task *t, struct ca
     if (error) {
         siginfo_t info = {.si_signo = SIGSEGV, .si_code = SI_KERNEL};
 
+        if (signal_handlers_force(t->process->handlers, SIGSEGV, t->mask & signal_bit(SIGSEGV)))
+            t->mask &= ~signal_bit(SIGSEGV);
         signal_send(s, t->process, t, &info);
         return CALL_REGS;
     }
     t->mask = mask & ~KILL_STOP;
-    signal_altstack_set(&t->altstack, regs.rsp, &altstack, NULL);
+    signal_altstack_set(&t->altstack, sp, &altstack, NULL);
     regs.rip = traps_continue_ip(t, regs.rip);
     t->regs = regs;
     t->regs.orig_rax = (unsigned long long)-1;

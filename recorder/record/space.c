@@ -204,6 +204,20 @@ static const char *name_at(const struct space *space, uint64_t address)
     return e && e->name ? e->name : "a program";
 }
 
+/* Libraries of the languages themselves: preemption is wanted less there. */
+static bool is_runtime_library(const char *path)
+{
+    static const char *const prefixes[] = {"ld-",    "libc.",     "libc-",   "libpthread", "libm.",
+                                           "libdl.", "libstdc++", "libgcc_", "librt.",     "libc++"};
+    const char *name = strrchr(path, '/');
+
+    name = name ? name + 1 : path;
+    for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
+            return true;
+    return false;
+}
+
 int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, uint64_t length,
                   uint64_t offset, struct tracee_batch *batch)
 {
@@ -229,6 +243,7 @@ int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, u
         notes_add(s, "every process rewrites the images it runs anew: %s", why);
     image_span(image, bias, &loaded);
     loaded.image = image;
+    loaded.own = !is_runtime_library(name);
     if (!area_is_free(t->space, loaded.stub_start, loaded.stub_end)) {
         log_debug("no room for stubs at %lx", (unsigned long)loaded.stub_start);
         t->space->rewritten_nothing = true;

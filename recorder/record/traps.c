@@ -8,6 +8,7 @@
 
 #include "include/rrtest/recorder_page.h"
 #include "recorder/base/log.h"
+#include "recorder/images/image.h"
 #include "recorder/record/cpuid.h"
 #include "recorder/record/inject.h"
 #include "recorder/record/signal.h"
@@ -49,10 +50,7 @@ uint64_t traps_continue_ip(struct task *t, uint64_t ip)
     return where.place == IMAGE_INTERIOR && where.copy ? where.copy + l->bias : ip;
 }
 
-/* One single step. 0: done; 1: another stop came (left pending in *stop); negative: gone. The
- * kernel's own SIGCHLD and SIGPIPE (modelled elsewhere) come instead of the instruction: it is
- * stepped again. */
-static int single_step(struct session *s, struct task *t, struct stop *stop)
+static int step_once(struct session *s, struct task *t, struct stop *stop)
 {
     int got;
 
@@ -70,6 +68,33 @@ static int single_step(struct session *s, struct task *t, struct stop *stop)
     return stop->kind == STOP_SIGNAL && stop->signal == SIGTRAP ? 0 : 1;
 }
 
+/* One single step of a walk. 0: done; 1: another stop came (left pending in *stop); negative: gone. The
+ * kernel's own SIGCHLD and SIGPIPE (modelled elsewhere) come instead of the instruction, as does the
+ * end of a system call: it is stepped again. */
+static int single_step(struct session *s, struct task *t, struct stop *stop)
+{
+    int got = step_once(s, t, stop);
+
+    if (got == 0 && t->steps_done == 0 && tracee_step_was_empty(t->tid))
+        got = step_once(s, t, stop);
+    return got;
+}
+
+/* At the start of an instruction that the blob answers: it keeps its state in the page, where another
+ * task would destroy it, so nobody may be stopped on the way. */
+static bool enters_blob(struct task *t)
+{
+    uint64_t address;
+    struct loaded_image *l = space_image_at(t->space, t->regs.rip, &address);
+    struct image_where where;
+
+    if (!l)
+        return false;
+    where = image_locate(l->image, address);
+    return where.place == IMAGE_START && where.point != IMAGE_POINT_TICK &&
+           where.point != IMAGE_POINT_ATOMIC;
+}
+
 /* What a walk does not step over: what enters the kernel, what traps (its SIGTRAP would look like a
  * step's), and pushf, which would store the trap flag that steps it. Runs of prefixes are not
  * looked through: nobody writes them before these. */
@@ -77,7 +102,7 @@ static bool at_barrier(struct task *t)
 {
     uint8_t code[2];
 
-    if (in_blob(t->regs.rip) || tracee_read(t->tid, t->regs.rip, code, 2) < 0)
+    if (enters_blob(t) || in_blob(t->regs.rip) || tracee_read(t->tid, t->regs.rip, code, 2) < 0)
         return true;
     switch (code[0]) {
     case 0x0f: /* syscall, sysenter */
@@ -94,19 +119,55 @@ static bool at_barrier(struct task *t)
     }
 }
 
-/* Walk on from a counter's trap, at most to a barrier. False: the walk met another stop, which was
- * handled. */
-static bool walk(struct session *s, struct task *t, uint32_t steps)
+#define OWN_CODE_LIMIT 300 /* single steps on the way to the program's own code */
+
+static bool in_own_code(struct task *t)
 {
+    uint64_t address;
+    struct loaded_image *l = space_image_at(t->space, t->regs.rip, &address);
+
+    return l && l->own;
+}
+
+static bool at_access(struct task *t)
+{
+    uint8_t code[16] = {0};
+
+    tracee_read_some(t->tid, t->regs.rip, code, sizeof(code));
+    return image_accesses_memory(code, sizeof(code));
+}
+
+/* Is this the place that the slice asks for? Counts down what it passes. */
+static bool arrived(struct task *t, struct sched_slice *place)
+{
+    bool exact;
+
+    traps_original_ip(t, &exact);
+    if (place->own && !in_own_code(t))
+        return false;
+    if (place->steps == 0)
+        return exact;
+    place->steps--;
+    return exact && place->accesses && at_access(t) && --place->accesses == 0;
+}
+
+/* Walk on to the place that the slice asks for, at most to a barrier, and set the reason of the
+ * decision that follows. False: the walk met another stop, which was handled. */
+static bool walk(struct session *s, struct task *t)
+{
+    struct sched_slice place = t->slice;
+    uint32_t limit = place.steps + 64 + (place.own ? OWN_CODE_LIMIT : 0);
     struct stop stop;
 
     *tracee_page_word(&s->area, PAGE_TICKS) = t->ticks_loaded = 1ll << 62;
     *tracee_page_word(&s->area, PAGE_ATOMICS) = t->atomics_loaded = 1ll << 62;
-    for (uint32_t i = 0; i < steps + 64; i++) {
-        bool exact;
+    for (uint32_t i = 0; i < limit + 64; i++) {
+        bool exact = true;
 
-        traps_original_ip(t, &exact);
-        if ((i >= steps && exact) || at_barrier(t))
+        /* never inside a stub's own instructions: its registers hold counters there */
+        if (i >= limit)
+            traps_original_ip(t, &exact);
+        if ((i < limit ? arrived(t, &place) : exact) || at_barrier(t))
             break;
         int got = single_step(s, t, &stop);
 
@@ -121,13 +182,29 @@ static bool walk(struct session *s, struct task *t, uint32_t steps)
         t->steps_done++;
     }
     session_account(s, t);
+    if (!traps_step_out(s, t))
+        return false;
+    if (place.own && !in_own_code(t))
+        s->reason = SCHED_MISSED;
     return true;
+}
+
+void traps_walk_here(struct session *s, struct task *t)
+{
+    t->needs_event = true;
+    t->trapped_counter = 2; /* no trap: steps from where the last event left it */
+    t->trap_ticks = t->ticks;
+    t->trap_atomics = t->atomics;
+    t->steps_done = 0;
+    s->result->statistics.preemptions++;
+    s->reason = SCHED_SLICE_END;
+    s->reschedule = true;
+    t->slice_valid = false;
+    walk(s, t);
 }
 
 static void counter_trapped(struct session *s, struct task *t, int counter)
 {
-    uint32_t steps = t->slice.steps;
-
     t->regs.rax = (uint64_t)*tracee_page_word(&s->area, PAGE_SAVE_RAX);
     t->regs.rip = (uint64_t)*tracee_page_word(&s->area, PAGE_SAVE_RETURN);
     t->regs.r11 = (uint64_t)*tracee_page_word(&s->area, PAGE_SAVE_R11);
@@ -143,8 +220,8 @@ static void counter_trapped(struct session *s, struct task *t, int counter)
     s->reason = SCHED_SLICE_END;
     s->reschedule = true;
     t->slice_valid = false;
-    if (steps > 0)
-        walk(s, t, steps);
+    if (t->slice.steps > 0 || t->slice.own)
+        walk(s, t);
 }
 
 static void set_register(struct user_regs_struct *r, unsigned number, unsigned size, uint64_t value)
@@ -316,7 +393,7 @@ bool traps_step_out(struct session *s, struct task *t)
     }
     *tracee_page_word(&s->area, PAGE_TICKS) = t->ticks_loaded = 1ll << 62;
     *tracee_page_word(&s->area, PAGE_ATOMICS) = t->atomics_loaded = 1ll << 62;
-    for (int i = 0; i < 256 && !exact; i++) {
+    for (int i = 0; i < 2000 && !exact; i++) { /* the blob's table of cpuid leaves is long */
         int got = single_step(s, t, &stop);
 
         if (got < 0)

@@ -194,11 +194,14 @@ static int arrive_signal(struct replay_session *r, struct replay_task *t)
     return error ? error : check_registers(r, t, false);
 }
 
-static int step(struct replay_session *r, struct replay_task *t)
+static int step(struct replay_session *r, struct replay_task *t, bool first)
 {
     struct stop stop;
     int error = replay_task_resume(r, t, PTRACE_SINGLESTEP, COUNTER_IDLE, COUNTER_IDLE, &stop);
 
+    if (!error && first && stop.kind == STOP_SIGNAL && stop.signal == SIGTRAP &&
+        tracee_step_was_empty(t->tid))
+        error = replay_task_resume(r, t, PTRACE_SINGLESTEP, COUNTER_IDLE, COUNTER_IDLE, &stop);
     if (error)
         return error;
     if (stop.kind != STOP_SIGNAL || stop.signal != SIGTRAP)
@@ -246,16 +249,13 @@ static int arrive_counted(struct replay_session *r, struct replay_task *t)
     return error;
 }
 
-/* The first step from a counter's stop executes nothing: the kernel reports the end of the blob's
- * call as a step (report_single_step() in kernel/entry/common.c). It counts, here as in the
- * recording. */
 static int arrive_preempted(struct replay_session *r, struct replay_task *t)
 {
     const struct event *e = r->event;
     int error = e->counter == 2 ? check_position(r, t) : arrive_counted(r, t);
 
     for (uint32_t i = 0; i < e->steps && !error; i++)
-        error = step(r, t);
+        error = step(r, t, i == 0);
     return error ? error : check_registers(r, t, false);
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -20,6 +21,13 @@ int tracee_get_regs(pid_t tid, struct user_regs_struct *ret)
 int tracee_set_regs(pid_t tid, const struct user_regs_struct *regs)
 {
     return ptrace(PTRACE_SETREGS, tid, 0, regs) < 0 ? -errno : 0;
+}
+
+bool tracee_step_was_empty(pid_t tid)
+{
+    siginfo_t info;
+
+    return ptrace(PTRACE_GETSIGINFO, tid, 0, &info) == 0 && info.si_code == TRAP_BRKPT;
 }
 
 static struct iovec remote_range(uint64_t address, size_t length)

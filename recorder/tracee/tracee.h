@@ -49,6 +49,11 @@ int tracee_read_forced(pid_t tid, uint64_t address, void *ret, size_t length);
 /* As much as is readable; returns the count. */
 size_t tracee_read_some(pid_t tid, uint64_t address, void *ret, size_t length);
 
+/* After a single step's SIGTRAP: did it execute nothing? Out of a skipped or finished system call the step
+ * first reports the call's end (kernel/entry/common.c, report_single_step: TRAP_BRKPT, a real step has
+ * TRAP_TRACE). Worth asking for the first step of a walk. */
+bool tracee_step_was_empty(pid_t tid);
+
 /* A system call executed by the stopped tracee through the blob. Clobbers its registers: the caller
  * holds the true ones and sets them before resuming. *ret: the kernel's result (negative errno). A
  * non-zero return means the tracee is gone (-ESRCH) or stopped elsewhere (-EPROTO). */
