@@ -1,6 +1,6 @@
-/* Where a program's output goes when nobody wants it as it comes: a memory file per stream. The recorder
- * knows a stream by its file, which rules out /dev/null: everybody has that open. What is written stays
- * in the trace and the result; here it is thrown away. */
+/* Where a program's output goes when nobody wants it as it comes: a memory file per stream. The
+ * recorder knows a stream by its file, which rules out /dev/null: everybody has that open. What is
+ * written stays in the trace and the result; here it is thrown away. */
 #ifndef HARNESS_RUN_SINK_H
 #define HARNESS_RUN_SINK_H
 

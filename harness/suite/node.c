@@ -17,8 +17,8 @@
 #define DEPTH_MAX 32
 #define ANCHORS_MAX 1000
 
-__attribute__((format(printf, 4, 0))) static int error_at(struct node_reader *r, size_t line, size_t column, const char *format,
-                    va_list args)
+__attribute__((format(printf, 4, 0))) static int
+error_at(struct node_reader *r, size_t line, size_t column, const char *format, va_list args)
 {
     char message[RR_ERROR_MESSAGE_MAX];
 

@@ -21,34 +21,36 @@
 #define RECORDER_AREA_SIZE (RECORDER_PAGE_SIZE + RECORDER_BLOB_SIZE)
 
 /* Offsets from RECORDER_PAGE_ADDRESS. A stub's hot path touches the first 64 bytes only. */
-#define PAGE_TICKS 0x00        /* int64: ticks left before the trap; `sub qword [..],1; js` */
-#define PAGE_ATOMICS 0x08      /* int64: the same for the second class (atomics, lock entries) */
-#define PAGE_SPILL_RCX 0x10    /* the program's rcx while a stub or the blob uses rcx */
-#define PAGE_ENTRY_TICK 0x18   /* blob entries, jumped to as `jmp *[abs]` */
+#define PAGE_TICKS 0x00      /* int64: ticks left before the trap; `sub qword [..],1; js` */
+#define PAGE_ATOMICS 0x08    /* int64: the same for the second class (atomics, lock entries) */
+#define PAGE_SPILL_RCX 0x10  /* the program's rcx while a stub or the blob uses rcx */
+#define PAGE_ENTRY_TICK 0x18 /* blob entries, jumped to as `jmp *[abs]` */
 #define PAGE_ENTRY_ATOMIC 0x20
 #define PAGE_ENTRY_CPUID 0x28
 #define PAGE_ENTRY_RDTSC 0x30  /* rdtsc and rdtscp */
 #define PAGE_ENTRY_RANDOM 0x38 /* rdrand and rdseed */
 /* Saved by the blob before its traced system call; read by the recorder at that stop. */
 #define PAGE_SAVE_RAX 0x40
-#define PAGE_SAVE_RETURN 0x48  /* see the stub protocol below */
+#define PAGE_SAVE_RETURN 0x48 /* see the stub protocol below */
 #define PAGE_SAVE_R11 0x50
 #define PAGE_SAVE_RDX 0x58
 #define PAGE_SAVE_RSI 0x60
 #define PAGE_SAVE_FLAGS 0x68
-#define PAGE_JUMP 0x70         /* target of the blob's final `jmp *[abs]` */
-#define PAGE_CPUID_COUNT 0x78  /* uint64: entries in the cpuid table */
+#define PAGE_JUMP 0x70        /* target of the blob's final `jmp *[abs]` */
+#define PAGE_CPUID_COUNT 0x78 /* uint64: entries in the cpuid table */
 
-/* Batches of remote calls: 16 entries of 64 bytes (number, six arguments, result). An fd argument (rdi or
- * r8) of PAGE_BATCH_LAST_FD means the descriptor that the last recvmsg of the batch brought. */
-#define PAGE_SCRATCH 0x800    /* message header of remote recvmsg */
-#define PAGE_BATCH_FD 0x860   /* int: where its control message's descriptor lands */
+/* Batches of remote calls: 16 entries of 64 bytes (number, six arguments, result). An fd argument
+ * (rdi or r8) of PAGE_BATCH_LAST_FD means the descriptor that the last recvmsg of the batch
+ * brought. */
+#define PAGE_SCRATCH 0x800  /* message header of remote recvmsg */
+#define PAGE_BATCH_FD 0x860 /* int: where its control message's descriptor lands */
 #define PAGE_BATCH 0xc00
 #define PAGE_BATCH_MAX 16
 #define PAGE_BATCH_ENTRY_SIZE 64
 #define PAGE_BATCH_LAST_FD -2
 
-/* cpuid table entry, 32 bytes: leaf, subleaf, flags (1: subleaf is ignored), 0, eax, ebx, ecx, edx */
+/* cpuid table entry, 32 bytes: leaf, subleaf, flags (1: subleaf is ignored), 0, eax, ebx, ecx, edx
+ */
 #define RECORDER_CPUID_TABLE 0x70001000
 #define RECORDER_CPUID_ENTRY_SIZE 32
 #define RECORDER_CPUID_MAX 128

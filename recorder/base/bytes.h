@@ -13,10 +13,11 @@ struct bytes {
 };
 
 void bytes_init(struct bytes *b);
-void bytes_done(struct bytes *b);              /* frees; the struct is empty afterwards */
-void bytes_clear(struct bytes *b);             /* length 0, capacity kept */
+void bytes_done(struct bytes *b);  /* frees; the struct is empty afterwards */
+void bytes_clear(struct bytes *b); /* length 0, capacity kept */
 void bytes_append(struct bytes *b, const void *data, size_t length);
-uint8_t *bytes_extend(struct bytes *b, size_t length); /* room for length more; contents undefined */
+uint8_t *bytes_extend(struct bytes *b,
+                      size_t length); /* room for length more; contents undefined */
 
 /* LEB128, unsigned; signed values in zigzag. */
 void bytes_put_uvarint(struct bytes *b, uint64_t value);
@@ -35,7 +36,8 @@ void bytes_reader_init(struct bytes_reader *r, const void *data, size_t length);
 uint64_t bytes_get_uvarint(struct bytes_reader *r);
 int64_t bytes_get_svarint(struct bytes_reader *r);
 uint8_t bytes_get_u8(struct bytes_reader *r);
-const void *bytes_get(struct bytes_reader *r, size_t length); /* points into data; NULL on overrun */
+const void *bytes_get(struct bytes_reader *r,
+                      size_t length); /* points into data; NULL on overrun */
 
 /* 64-bit hash (XXH64-like quality is not needed for security: checksums and digests only).
  * Chain by passing the previous result as seed. */

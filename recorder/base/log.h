@@ -12,10 +12,10 @@ bool log_enabled(void);
 void log_line(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-#define log_debug(...)                                                                             \
-    do {                                                                                           \
-        if (log_enabled())                                                                         \
-            log_line(__FILE__, __LINE__, __VA_ARGS__);                                             \
+#define log_debug(...)                                 \
+    do {                                               \
+        if (log_enabled())                             \
+            log_line(__FILE__, __LINE__, __VA_ARGS__); \
     } while (0)
 
 #endif

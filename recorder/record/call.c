@@ -1,5 +1,5 @@
-/* One system call from its entry stop to its event: which handler, run or answered or parked, what it
- * wrote. Knows nothing of single calls: models.c names their handlers. */
+/* One system call from its entry stop to its event: which handler, run or answered or parked, what
+ * it wrote. Knows nothing of single calls: models.c names their handlers. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,8 +79,8 @@ static bool is_restart(int64_t result)
     return result == -512 || result == -513 || result == -514 || result == -516;
 }
 
-/* The entry stop is gone (a remote call used it) or the kernel wants the call again: step back onto the
- * `syscall` instruction and come to its entry stop anew. */
+/* The entry stop is gone (a remote call used it) or the kernel wants the call again: step back onto
+ * the `syscall` instruction and come to its entry stop anew. */
 static int reenter(struct session *s, struct task *t, struct call *c)
 {
     struct user_regs_struct r = c->before;
@@ -109,8 +109,8 @@ static int reenter(struct session *s, struct task *t, struct call *c)
     return -ESRCH;
 }
 
-/* Writing to where the run's output goes may take as long as the outside world likes, but not longer than
- * the run may. */
+/* Writing to where the run's output goes may take as long as the outside world likes, but not
+ * longer than the run may. */
 static bool is_patient(const struct session *s, const struct call *c)
 {
     struct timespec now;
@@ -122,8 +122,8 @@ static bool is_patient(const struct session *s, const struct call *c)
                                     s->wall_deadline + s->rewriting_ns;
 }
 
-/* To the exit stop. 0; -ESRCH: the task is gone and accounted for; -EAGAIN: it sleeps in the kernel;
- * -EINTR: a signal interrupts it. */
+/* To the exit stop. 0; -ESRCH: the task is gone and accounted for; -EAGAIN: it sleeps in the
+ * kernel; -EINTR: a signal interrupts it. */
 static int run_in_kernel(struct session *s, struct task *t, struct call *c)
 {
     struct user_regs_struct r;
@@ -135,7 +135,8 @@ static int run_in_kernel(struct session *s, struct task *t, struct call *c)
             return -ESRCH;
         c->stop_lost = false;
         set_run_registers(c, &r);
-        if (c->run_nr != c->nr || memcmp(c->run_args, c->args, sizeof(c->args)) != 0 || t->regs_dirty)
+        if (c->run_nr != c->nr || memcmp(c->run_args, c->args, sizeof(c->args)) != 0 ||
+            t->regs_dirty)
             tracee_set_regs(t->tid, &r);
         t->regs_dirty = false;
         ptrace(PTRACE_SYSCALL, t->tid, 0, 0);
@@ -153,7 +154,8 @@ static int run_in_kernel(struct session *s, struct task *t, struct call *c)
                 return -ESRCH;
             if (!is_restart((int64_t)t->regs.rax))
                 break;
-            /* a signal of the kernel's own came: with a handler, or for a stop, it is to be seen first */
+            /* a signal of the kernel's own came: with a handler, or for a stop, it is to be seen
+             * first */
             if (kernel_signals_take(s, t) != 0)
                 return -ESRCH;
             if (signal_interrupts(s, t))
@@ -239,7 +241,8 @@ static void park(struct session *s, struct task *t, struct call *c)
     if (!c->entered || c->progress != c->recorded) {
         emit_begin(s, t, EVENT_ENTRY);
         s->building.event.before = s->building.event.after = c->before;
-        if (c->progress != c->recorded) { /* what the pieces so far have written is there to be seen */
+        if (c->progress !=
+            c->recorded) { /* what the pieces so far have written is there to be seen */
             c->result = c->progress;
             read_outputs(s, t, c);
         }
@@ -376,13 +379,15 @@ static call_handler default_handler(const struct syscall_row *row)
     }
 }
 
-static void refuse(struct session *s, struct task *t, const struct syscall_row *row, const char *message)
+static void refuse(struct session *s, struct task *t, const struct syscall_row *row,
+                   const char *message)
 {
     struct syscall_memory memory = {call_memory_read, t};
     char text[512];
 
     if (message[0]) { /* it names the call and its arguments */
-        session_fail(s, RECORD_VERDICT_UNSUPPORTED, "%s (pid %d): %s", t->name, t->process->pid, message);
+        session_fail(s, RECORD_VERDICT_UNSUPPORTED, "%s (pid %d): %s", t->name, t->process->pid,
+                     message);
         return;
     }
     syscall_format(t->call.nr, t->call.args, &memory, text, sizeof(text));
@@ -497,8 +502,8 @@ void call_interrupt(struct session *s, struct task *t, bool handler_runs, bool s
 {
     struct call *c = &t->call;
     int group = signal_restart_group(c->nr, c->args);
-    bool restart = !c->no_restart &&
-                   (!handler_runs || (group == SIGNAL_RESTART_IF_SA_RESTART && sa_restart));
+    bool restart =
+        !c->no_restart && (!handler_runs || (group == SIGNAL_RESTART_IF_SA_RESTART && sa_restart));
 
     c->interrupted = true;
     futex_cancel(s->futexes, t->id);

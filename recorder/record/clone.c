@@ -83,8 +83,8 @@ static enum call_action do_clone(struct session *s, struct task *t, struct call 
         if (flags & CLONE_PARENT)
             child->process->parent = t->process->parent;
     }
-    /* the arguments may have been bent for the kernel: the child sees the program's own (glibc's clone3
-     * finds its start function in rdx) */
+    /* the arguments may have been bent for the kernel: the child sees the program's own (glibc's
+     * clone3 finds its start function in rdx) */
     struct user_regs_struct born;
 
     tracee_get_regs(tid, &born);
@@ -134,19 +134,20 @@ static void child_started(struct session *s, struct task *t, struct call *c)
 }
 
 /* Namespaces of the program's own are not modelled. */
-#define OWN_NAMESPACES                                                                             \
-    (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS |       \
+#define OWN_NAMESPACES                                                                         \
+    (CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUSER | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | \
      CLONE_NEWCGROUP)
 
 /* What the kernel gets: waiting, clearing and writing of tids are the recorder's. */
 static uint64_t bent(uint64_t flags)
 {
-    return flags & ~(uint64_t)(CLONE_VFORK | CLONE_CHILD_CLEARTID | CLONE_UNTRACED | CLONE_CHILD_SETTID |
-                               CLONE_PTRACE);
+    return flags & ~(uint64_t)(CLONE_VFORK | CLONE_CHILD_CLEARTID | CLONE_UNTRACED |
+                               CLONE_CHILD_SETTID | CLONE_PTRACE);
 }
 
-static enum call_action clone_common(struct session *s, struct task *t, struct call *c, uint64_t flags,
-                                     uint64_t sp, uint64_t parent_tid, uint64_t child_tid, uint64_t tls)
+static enum call_action clone_common(struct session *s, struct task *t, struct call *c,
+                                     uint64_t flags, uint64_t sp, uint64_t parent_tid,
+                                     uint64_t child_tid, uint64_t tls)
 {
     enum call_action action;
 
@@ -214,8 +215,8 @@ enum call_action model_clone3(struct session *s, struct task *t, struct call *c)
 
 /* ---- exec ---------------------------------------------------------------------------------- */
 
-/* A stop of somebody else while we wait for all: threads of the process that are being killed, or a task
- * asleep in the kernel elsewhere. */
+/* A stop of somebody else while we wait for all: threads of the process that are being killed, or a
+ * task asleep in the kernel elsewhere. */
 static void other_task_stopped(struct session *s, const struct stop *stop)
 {
     struct task *o = session_task_by_tid(s, stop->tid);
@@ -265,7 +266,8 @@ enum call_action model_execve(struct session *s, struct task *t, struct call *c)
     pid_t leader = t->process->tgid;
     bool multi = t->process->live_tasks > 1, ask = true;
 
-    /* Other threads die in exec; the caller takes the leader's tid (ptrace(2), "execve under ptrace"). */
+    /* Other threads die in exec; the caller takes the leader's tid (ptrace(2), "execve under
+     * ptrace"). */
     if (t->space->maps.count > 0) { /* the first one is the recorder's own */
         emit_begin(s, t, EVENT_ENTRY);
         emit_end(s, t);

@@ -47,7 +47,7 @@ static void bend(struct cpuid_entry *e)
         break;
     case 7:
         if (e->subleaf == 0) {
-            e->b &= ~((1u << 4) | (1u << 11));  /* HLE, RTM */
+            e->b &= ~((1u << 4) | (1u << 11)); /* HLE, RTM */
             e->c &= ~((1u << 22) | (1u << 5)); /* RDPID, WAITPKG */
         }
         break;
@@ -65,7 +65,8 @@ static void bend(struct cpuid_entry *e)
     }
 }
 
-static void add(struct tracee_area *area, size_t *count, uint32_t leaf, uint32_t subleaf, bool ignore)
+static void add(struct tracee_area *area, size_t *count, uint32_t leaf, uint32_t subleaf,
+                bool ignore)
 {
     struct cpuid_entry e = {.leaf = leaf, .subleaf = subleaf, .flags = ignore};
 

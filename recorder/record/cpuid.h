@@ -5,8 +5,8 @@
 #include "recorder/trace/trace.h"
 #include "recorder/tracee/tracee.h"
 
-/* The machine's leaves, minus what a recorder cannot have (RTM, HLE, RDPID, WAITPKG) and minus what names
- * the core. */
+/* The machine's leaves, minus what a recorder cannot have (RTM, HLE, RDPID, WAITPKG) and minus what
+ * names the core. */
 void cpuid_table_fill(struct tracee_area *area, unsigned guards_off);
 /* eax, ebx, ecx, edx of a leaf that is not in the table. */
 void cpuid_answer(uint32_t leaf, uint32_t subleaf, unsigned guards_off, uint32_t ret[4]);

@@ -61,8 +61,8 @@ void emit_memory(struct session *s, struct task *t, uint64_t address, uint64_t l
         add_write(s, address, got);
 }
 
-/* Since Linux 6.5 process_vm_writev does not grow a stack; a copy by the kernel in the task's own name
- * does (mm/gup.c, "GUP does not expand the stack"). */
+/* Since Linux 6.5 process_vm_writev does not grow a stack; a copy by the kernel in the task's own
+ * name does (mm/gup.c, "GUP does not expand the stack"). */
 static bool grow_stack(struct session *s, struct task *t, uint64_t address)
 {
     const struct map_entry *above = maps_above(&t->space->maps, address);
@@ -75,14 +75,16 @@ static bool grow_stack(struct session *s, struct task *t, uint64_t address)
         return false;
     if (t->call.active)
         t->call.stop_lost = true;
-    if (task_call(s, t, SYS_clock_gettime, (uint64_t[6]){CLOCK_MONOTONIC, address & ~15ull}, &result))
+    if (task_call(s, t, SYS_clock_gettime, (uint64_t[6]){CLOCK_MONOTONIC, address & ~15ull},
+                  &result))
         return false;
     t->regs = saved;
     t->regs_dirty = true;
     return result == 0;
 }
 
-int emit_poke(struct session *s, struct task *t, uint64_t address, const void *data, uint64_t length)
+int emit_poke(struct session *s, struct task *t, uint64_t address, const void *data,
+              uint64_t length)
 {
     int error = tracee_write(t->tid, address, data, length);
 
@@ -109,7 +111,8 @@ void emit_map(struct session *s, struct task *t, const struct map_op *op)
     maps_apply(&t->space->maps, op);
 }
 
-void emit_file_write(struct session *s, uint32_t file, uint64_t offset, const void *data, uint64_t length)
+void emit_file_write(struct session *s, uint32_t file, uint64_t offset, const void *data,
+                     uint64_t length)
 {
     struct event *e = &s->building.event;
     uint8_t *copy = NULL;
@@ -154,7 +157,8 @@ static void append(struct session *s, const struct event *e)
 /* Sums what the last events wrote, as it stands now, and the top of the stack. */
 static void append_checksum(struct session *s, struct task *t, bool all)
 {
-    struct event e = {.kind = EVENT_CHECKSUM, .task = t->id, .ticks = t->ticks, .atomics = t->atomics};
+    struct event e = {
+        .kind = EVENT_CHECKSUM, .task = t->id, .ticks = t->ticks, .atomics = t->atomics};
     size_t count = s->recent_count < 64 ? s->recent_count : 64;
     struct event_write ranges[65];
     size_t n = 0;
@@ -185,8 +189,8 @@ static void append_checksum(struct session *s, struct task *t, bool all)
     struct map_op ops[65];
 
     for (size_t i = 0; i < n; i++)
-        ops[i] = (struct map_op){.kind = MAP_OP_RANGE, .address = ranges[i].address,
-                                 .length = ranges[i].length};
+        ops[i] = (struct map_op){
+            .kind = MAP_OP_RANGE, .address = ranges[i].address, .length = ranges[i].length};
     e.maps = ops;
     e.map_count = n;
     append(s, &e);

@@ -1,5 +1,6 @@
 /* Set-up of a fresh address space at PTRACE_EVENT_EXEC: recorder area in, vDSO out, images over the
- * program and its interpreter, zones reserved; then the EXEC event that rebuilds all of it in replay. */
+ * program and its interpreter, zones reserved; then the EXEC event that rebuilds all of it in
+ * replay. */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -18,8 +19,8 @@
 #include "recorder/record/image_store.h"
 #include "recorder/record/space.h"
 
-/* Images go to [mmap_base - ZONE, mmap_base), their stub areas 0x0bf90000 below (design.md section 2);
- * both are reserved so that the kernel places nothing else there. */
+/* Images go to [mmap_base - ZONE, mmap_base), their stub areas 0x0bf90000 below (design.md section
+ * 2); both are reserved so that the kernel places nothing else there. */
 #define ZONE_SIZE 0x08000000ull
 #define STUB_SHIFT 0x0bf90000ull
 
@@ -45,7 +46,8 @@ static size_t read_vmas(pid_t tid, struct vma *ret, size_t max)
         unsigned long start, end, offset;
 
         v->path[0] = '\0';
-        if (sscanf(line, "%lx-%lx %7s %lx %*s %*s %255[^\n]", &start, &end, prot, &offset, v->path) < 4)
+        if (sscanf(line, "%lx-%lx %7s %lx %*s %*s %255[^\n]", &start, &end, prot, &offset,
+                   v->path) < 4)
             continue;
         v->start = start;
         v->end = end;
@@ -97,7 +99,8 @@ static int map_area(struct task *t)
     const struct {
         uint64_t address, length, prot, flags, offset;
     } part[] = {
-        {RECORDER_PAGE_ADDRESS, RECORDER_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, 0},
+        {RECORDER_PAGE_ADDRESS, RECORDER_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+         0},
         {RECORDER_BLOB_ADDRESS, RECORDER_BLOB_SIZE, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED,
          RECORDER_PAGE_SIZE},
     };
@@ -120,13 +123,17 @@ static int map_area(struct task *t)
 static void reserve(struct session *s, struct task *t, uint64_t start, uint64_t length,
                     struct tracee_batch *batch)
 {
-    struct map_op op = {.kind = MAP_OP_MAP, .address = start, .length = length, .prot = PROT_NONE,
+    struct map_op op = {.kind = MAP_OP_MAP,
+                        .address = start,
+                        .length = length,
+                        .prot = PROT_NONE,
                         .flags = MAP_PRIVATE};
 
-    tracee_batch_add(batch, SYS_mmap,
-                     (uint64_t[6]){start, length, PROT_NONE,
-                                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
-                                   (uint64_t)-1, 0});
+    tracee_batch_add(
+        batch, SYS_mmap,
+        (uint64_t[6]){start, length, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE,
+                      (uint64_t)-1, 0});
     emit_map(s, t, &op);
     maps_annotate(&t->space->maps, start, start + length, 0,
                   image_store_name(s->images, SPACE_HIDDEN_NAME));
@@ -194,8 +201,12 @@ static uint32_t vma_file(struct session *s, struct task *t, const struct vma *v,
 static int describe_vma(struct session *s, struct task *t, const struct vma *v,
                         struct exec_files *files, struct tracee_batch *batch)
 {
-    struct map_op op = {.kind = MAP_OP_MAP, .address = v->start, .length = v->end - v->start,
-                        .prot = v->prot, .flags = v->flags, .offset = v->offset};
+    struct map_op op = {.kind = MAP_OP_MAP,
+                        .address = v->start,
+                        .length = v->end - v->start,
+                        .prot = v->prot,
+                        .flags = v->flags,
+                        .offset = v->offset};
     int fd = -1;
     bool stack = strcmp(v->path, "[stack]") == 0;
 
@@ -220,7 +231,8 @@ static int describe_vma(struct session *s, struct task *t, const struct vma *v,
                   v->path[0] ? image_store_name(s->images, v->path) : NULL);
     if (stack)
         emit_memory(s, t, page_down(t->regs.rsp - 256), v->end - page_down(t->regs.rsp - 256));
-    else if ((v->prot & PROT_WRITE) && op.file) /* the kernel cleared the end of .data's last page */
+    else if ((v->prot & PROT_WRITE) &&
+             op.file) /* the kernel cleared the end of .data's last page */
         emit_memory(s, t, v->end - TRACEE_PAGE_SIZE, TRACEE_PAGE_SIZE);
     if ((v->prot & PROT_EXEC) && fd >= 0)
         return space_overlay(s, t, fd, v->start, v->end - v->start, v->offset, batch);

@@ -89,7 +89,8 @@ int fds_take(struct task *t, int fd)
     int got;
 
     if (t->pidfd < 0) {
-        /* the thread's own pidfd (PIDFD_THREAD, Linux 6.9): with a zombie leader the process's fails */
+        /* the thread's own pidfd (PIDFD_THREAD, Linux 6.9): with a zombie leader the process's
+         * fails */
         t->pidfd = (int)syscall(SYS_pidfd_open, t->tid, O_EXCL);
         if (t->pidfd < 0 && t->tid == t->process->tgid)
             t->pidfd = (int)syscall(SYS_pidfd_open, t->tid, 0);
@@ -168,8 +169,8 @@ static void look_up(struct session *s, struct task *t, int fd, struct fd_entry *
                 (minor(st.st_rdev) == 8 || minor(st.st_rdev) == 9);
     e->stream = 0;
     for (int i = 1; i >= 0; i--)
-        if (s->stdio[i].valid && s->stdio[i].device == st.st_dev && s->stdio[i].inode == st.st_ino &&
-            (e->kind != FD_NEVER_BLOCKS || !S_ISCHR(st.st_mode)))
+        if (s->stdio[i].valid && s->stdio[i].device == st.st_dev &&
+            s->stdio[i].inode == st.st_ino && (e->kind != FD_NEVER_BLOCKS || !S_ISCHR(st.st_mode)))
             e->stream = (int8_t)(i + 1);
 }
 
@@ -311,10 +312,12 @@ enum call_action model_close_range(struct session *s, struct task *t, struct cal
         log_debug("close_range with UNSHARE");
     c->stop_lost = true;
     if (first < TRACEE_FD_AREA &&
-        task_call(s, t, SYS_close_range, (uint64_t[6]){first, TRACEE_FD_AREA - 1, c->args[2]}, &result))
+        task_call(s, t, SYS_close_range, (uint64_t[6]){first, TRACEE_FD_AREA - 1, c->args[2]},
+                  &result))
         return CALL_GONE;
     if (result == 0 && last > TRACEE_FD_SOCKET &&
-        task_call(s, t, SYS_close_range, (uint64_t[6]){TRACEE_FD_SOCKET + 1, last, c->args[2]}, &result))
+        task_call(s, t, SYS_close_range, (uint64_t[6]){TRACEE_FD_SOCKET + 1, last, c->args[2]},
+                  &result))
         return CALL_GONE;
     t->regs = c->before;
     return call_answer(c, result);
@@ -337,7 +340,8 @@ void fds_after_call(struct session *s, struct task *t, struct call *c)
     case SYS_socketpair: {
         int pair[2];
 
-        if (tracee_read(t->tid, c->args[c->nr == SYS_socketpair ? 3 : 0], pair, sizeof(pair)) == 0) {
+        if (tracee_read(t->tid, c->args[c->nr == SYS_socketpair ? 3 : 0], pair, sizeof(pair)) ==
+            0) {
             fds_forget(s, t->files, pair[0]);
             fds_forget(s, t->files, pair[1]);
         }

@@ -1,5 +1,5 @@
-/* What the recorder knows of the program's descriptors: a table per files_struct, filled on first use
- * and forgotten when a number may mean another file. */
+/* What the recorder knows of the program's descriptors: a table per files_struct, filled on first
+ * use and forgotten when a number may mean another file. */
 #ifndef RECORDER_RECORD_FDS_H
 #define RECORDER_RECORD_FDS_H
 

@@ -144,7 +144,8 @@ static uint32_t run_one(const struct filter *f, const struct seccomp_data *data)
 /* Precedence: the action values are ordered as signed numbers, least wins; ties: the newest. */
 uint32_t filter_run(const struct filter *f, uint64_t nr, uint64_t ip, const uint64_t args[6])
 {
-    struct seccomp_data data = {.nr = (int)nr, .arch = AUDIT_ARCH_X86_64, .instruction_pointer = ip};
+    struct seccomp_data data = {
+        .nr = (int)nr, .arch = AUDIT_ARCH_X86_64, .instruction_pointer = ip};
     uint32_t result = SECCOMP_RET_ALLOW;
 
     memcpy(data.args, args, sizeof(data.args));
@@ -202,7 +203,8 @@ enum call_action model_seccomp(struct session *s, struct task *t, struct call *c
     case SECCOMP_GET_ACTION_AVAIL:
         if (tracee_read(t->tid, c->args[2], &action, 4) < 0)
             return call_answer(c, -EFAULT);
-        return call_answer(c, action == SECCOMP_RET_USER_NOTIF || action == SECCOMP_RET_TRACE ? -EOPNOTSUPP : 0);
+        return call_answer(
+            c, action == SECCOMP_RET_USER_NOTIF || action == SECCOMP_RET_TRACE ? -EOPNOTSUPP : 0);
     default: /* strict mode has no user left */
         return call_answer(c, -EINVAL);
     }

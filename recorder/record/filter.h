@@ -1,5 +1,5 @@
-/* Seccomp filters that the program installs: kept and interpreted here, never given to the kernel, where
- * their ERRNO, TRAP and KILL would outrank the recorder's TRACE (seccomp(2)). */
+/* Seccomp filters that the program installs: kept and interpreted here, never given to the kernel,
+ * where their ERRNO, TRAP and KILL would outrank the recorder's TRACE (seccomp(2)). */
 #ifndef RECORDER_RECORD_FILTER_H
 #define RECORDER_RECORD_FILTER_H
 
@@ -16,6 +16,7 @@ enum call_action model_seccomp(struct session *s, struct task *t, struct call *c
 /* prctl(PR_SET_SECCOMP). */
 enum call_action filter_prctl(struct session *s, struct task *t, struct call *c);
 /* At a call's entry: true if the filters decided it (answered, signalled, killed). */
-bool filter_decides(struct session *s, struct task *t, struct call *c, enum call_action *ret_action);
+bool filter_decides(struct session *s, struct task *t, struct call *c,
+                    enum call_action *ret_action);
 
 #endif

@@ -34,10 +34,13 @@ static int check(const char *path, struct rr_error *error)
     if (n >= 2 && head[0] == '#' && head[1] == '!')
         return 0;
     if (n < 20 || memcmp(head, ELFMAG, SELFMAG) != 0)
-        return rr_error_set(error, -ENOEXEC, "%s is neither an ELF program nor a script that begins "
-                            "with #!: name its interpreter in the command", path);
+        return rr_error_set(error, -ENOEXEC,
+                            "%s is neither an ELF program nor a script that begins "
+                            "with #!: name its interpreter in the command",
+                            path);
     if (head[EI_CLASS] != ELFCLASS64 || head[18] != EM_X86_64)
-        return rr_error_set(error, -ENOEXEC, "%s is not an x86-64 program (%s): build it for x86-64", path,
+        return rr_error_set(error, -ENOEXEC,
+                            "%s is not an x86-64 program (%s): build it for x86-64", path,
                             head[EI_CLASS] == ELFCLASS32 ? "32-bit ELF" : "another machine's ELF");
     return 0;
 }
@@ -83,6 +86,6 @@ int record_find_program(const char *name, const char *directory, const char *sea
     }
     if (denied)
         return denied;
-    return rr_error_set(error, -ENOENT, "no program %s in PATH: give its path, relative to %s", name,
-                        directory ? directory : "the current directory");
+    return rr_error_set(error, -ENOENT, "no program %s in PATH: give its path, relative to %s",
+                        name, directory ? directory : "the current directory");
 }

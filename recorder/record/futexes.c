@@ -1,4 +1,5 @@
-/* The recorder's side of the futex model: words in tracee memory, timeouts, who becomes runnable. */
+/* The recorder's side of the futex model: words in tracee memory, timeouts, who becomes runnable.
+ */
 #include "recorder/record/futexes.h"
 
 #include <errno.h>
@@ -44,7 +45,8 @@ static void wake_tasks(struct session *s, const uint32_t *woken, size_t n)
 static size_t wake(struct session *s, struct futex_key key, size_t count, uint32_t bitset)
 {
     uint32_t woken[WOKEN_MAX];
-    size_t n = futex_wake(s->futexes, key, count < WOKEN_MAX ? count : WOKEN_MAX, bitset, woken, WOKEN_MAX);
+    size_t n = futex_wake(s->futexes, key, count < WOKEN_MAX ? count : WOKEN_MAX, bitset, woken,
+                          WOKEN_MAX);
 
     wake_tasks(s, woken, n);
     return n;
@@ -71,7 +73,8 @@ static int deadline_of(struct session *s, struct task *t, struct call *c, int op
     return clock_to_virtual(s->clock, clock, &timeout, ret);
 }
 
-static enum call_action do_wait(struct session *s, struct task *t, struct call *c, int op, uint32_t bitset)
+static enum call_action do_wait(struct session *s, struct task *t, struct call *c, int op,
+                                uint32_t bitset)
 {
     struct futex_key key = key_of(t, c->args[0], c->args[1] & FUTEX_PRIVATE_FLAG);
     uint32_t word;
@@ -100,7 +103,8 @@ static enum call_action do_wait(struct session *s, struct task *t, struct call *
     if (c->scratch[1] <= clock_now(s->clock))
         return call_answer(c, -ETIMEDOUT);
     c->scratch[0] = 0;
-    /* relative FUTEX_WAIT with a timeout restarts with what is left, which SA_RESTART does not: EINTR */
+    /* relative FUTEX_WAIT with a timeout restarts with what is left, which SA_RESTART does not:
+     * EINTR */
     if (op == FUTEX_WAIT_BITSET && c->args[3])
         c->no_restart = false;
     futex_wait(s->futexes, key, t->id, bitset, FUTEX_WAIT_PLAIN);
@@ -162,7 +166,8 @@ static enum call_action take_pi(struct session *s, struct task *t, struct call *
     return call_answer(c, 0);
 }
 
-static enum call_action do_lock_pi(struct session *s, struct task *t, struct call *c, int op, bool try_only)
+static enum call_action do_lock_pi(struct session *s, struct task *t, struct call *c, int op,
+                                   bool try_only)
 {
     struct futex_key key = key_of(t, c->args[0], c->args[1] & FUTEX_PRIVATE_FLAG);
     uint32_t word, owner;
@@ -189,7 +194,8 @@ static enum call_action do_lock_pi(struct session *s, struct task *t, struct cal
     if (!session_task_by_ns_tid(s, (pid_t)owner))
         return word & FUTEX_OWNER_DIED ? take_pi(s, t, c, c->args[0], word, key)
                                        : call_answer(c, -ESRCH);
-    error = deadline_of(s, t, c, op == FUTEX_LOCK_PI ? FUTEX_LOCK_PI : FUTEX_WAIT_BITSET, &c->scratch[1]);
+    error = deadline_of(s, t, c, op == FUTEX_LOCK_PI ? FUTEX_LOCK_PI : FUTEX_WAIT_BITSET,
+                        &c->scratch[1]);
     if (error)
         return call_answer(c, error);
     word |= FUTEX_WAITERS;
@@ -207,7 +213,8 @@ static enum call_action do_lock_pi(struct session *s, struct task *t, struct cal
 }
 
 /* Hand a PI futex on: the word gets the new owner's tid. */
-static int pass_pi(struct session *s, struct task *t, uint64_t address, struct futex_key key, uint32_t bits)
+static int pass_pi(struct session *s, struct task *t, uint64_t address, struct futex_key key,
+                   uint32_t bits)
 {
     uint32_t woken[1], word = bits;
     struct task *next;
@@ -273,11 +280,13 @@ static enum call_action do_cmp_requeue_pi(struct session *s, struct task *t, str
 
     if (c->args[2] != 1)
         return call_answer(c, -EINVAL);
-    if (tracee_read(t->tid, c->args[0], &word, 4) < 0 || tracee_read(t->tid, c->args[4], &lock, 4) < 0)
+    if (tracee_read(t->tid, c->args[0], &word, 4) < 0 ||
+        tracee_read(t->tid, c->args[4], &lock, 4) < 0)
         return call_answer(c, -EFAULT);
     if (word != (uint32_t)c->args[5])
         return call_answer(c, -EAGAIN);
-    n = futex_requeue_pi(s->futexes, from, to, (lock & FUTEX_TID_MASK) == 0, c->args[3], &woken, &moved);
+    n = futex_requeue_pi(s->futexes, from, to, (lock & FUTEX_TID_MASK) == 0, c->args[3], &woken,
+                         &moved);
     if (n > 0) {
         struct task *owner = task_by_id(s, woken);
 
@@ -301,13 +310,15 @@ enum call_action model_futex(struct session *s, struct task *t, struct call *c)
     case FUTEX_WAIT_BITSET:
         return do_wait(s, t, c, op, (uint32_t)c->args[5]);
     case FUTEX_WAKE:
-        return call_answer(c, (int64_t)wake(s, key_of(t, c->args[0], c->args[1] & FUTEX_PRIVATE_FLAG),
-                                            (uint32_t)c->args[2], FUTEX_BITSET_MATCH_ANY));
+        return call_answer(c,
+                           (int64_t)wake(s, key_of(t, c->args[0], c->args[1] & FUTEX_PRIVATE_FLAG),
+                                         (uint32_t)c->args[2], FUTEX_BITSET_MATCH_ANY));
     case FUTEX_WAKE_BITSET:
         if (!c->args[5])
             return call_answer(c, -EINVAL);
-        return call_answer(c, (int64_t)wake(s, key_of(t, c->args[0], c->args[1] & FUTEX_PRIVATE_FLAG),
-                                            (uint32_t)c->args[2], (uint32_t)c->args[5]));
+        return call_answer(c,
+                           (int64_t)wake(s, key_of(t, c->args[0], c->args[1] & FUTEX_PRIVATE_FLAG),
+                                         (uint32_t)c->args[2], (uint32_t)c->args[5]));
     case FUTEX_REQUEUE:
         return do_requeue(s, t, c, false);
     case FUTEX_CMP_REQUEUE:
@@ -330,7 +341,8 @@ enum call_action model_futex(struct session *s, struct task *t, struct call *c)
     }
 }
 
-/* ---- robust lists and exits (kernel/futex/core.c, exit_robust_list) --------------------------- */
+/* ---- robust lists and exits (kernel/futex/core.c, exit_robust_list) ---------------------------
+ */
 
 enum call_action model_set_robust_list(struct session *s, struct task *t, struct call *c)
 {

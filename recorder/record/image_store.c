@@ -76,7 +76,8 @@ struct image *image_store_image(struct image_store *store, int fd, const struct 
     for (size_t i = 0; i < store->count; i++) {
         e = &store->entry[i];
         if (e->inode == st->st_ino && e->device == st->st_dev && e->size == (uint64_t)st->st_size &&
-            e->modified.tv_sec == st->st_mtim.tv_sec && e->modified.tv_nsec == st->st_mtim.tv_nsec) {
+            e->modified.tv_sec == st->st_mtim.tv_sec &&
+            e->modified.tv_nsec == st->st_mtim.tv_nsec) {
             *ret_why = e->why;
             return e->image;
         }
@@ -85,8 +86,8 @@ struct image *image_store_image(struct image_store *store, int fd, const struct 
     if (!store->entry)
         abort();
     e = &store->entry[store->count++];
-    *e = (struct image_entry){st->st_dev, st->st_ino, (uint64_t)st->st_size, st->st_mtim, NULL,
-                               NULL};
+    *e = (struct image_entry){st->st_dev,  st->st_ino, (uint64_t)st->st_size,
+                              st->st_mtim, NULL,       NULL};
     before = now_ns();
     result = image_open(store->directory, fd, &e->image, &error);
     if (result < 0 && result != -ENOEXEC) /* no cache: this process keeps it for itself */

@@ -13,8 +13,8 @@ struct image_store;
 
 /* One per process; directory as record_options.image_cache. Never freed while sessions live. */
 struct image_store *image_store_get(const char *directory);
-/* The rewritten image of the file, or NULL (not ELF, not rewritable). *ret_why, if not NULL, says why
- * there is none, or why it is not in the cache. Adds the time spent rewriting to *spent_ns. */
+/* The rewritten image of the file, or NULL (not ELF, not rewritable). *ret_why, if not NULL, says
+ * why there is none, or why it is not in the cache. Adds the time spent rewriting to *spent_ns. */
 struct image *image_store_image(struct image_store *store, int fd, const struct stat *st,
                                 uint64_t *spent_ns, const char **ret_why);
 /* A copy of the string that lives as long as the store; equal strings give equal pointers. */

@@ -12,7 +12,8 @@ static bool legal(struct task *t, int signal)
     const struct signal_action *a = signal_handlers_get(t->process->handlers, signal);
 
     return a->handler > 1 && !(t->mask & signal_bit(signal)) &&
-           !((signal_queue_set(t->queue) | signal_queue_set(t->process->queue)) & signal_bit(signal));
+           !((signal_queue_set(t->queue) | signal_queue_set(t->process->queue)) &
+             signal_bit(signal));
 }
 
 static bool try_one(struct session *s, struct task *t, size_t index, double fallback)

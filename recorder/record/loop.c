@@ -53,7 +53,8 @@ int task_call(struct session *s, struct task *t, uint64_t nr, const uint64_t arg
 
 void session_load_counters(struct session *s, struct task *t)
 {
-    int64_t ticks = t->slice.ticks < (uint64_t)COUNTER_IDLE ? (int64_t)t->slice.ticks : COUNTER_IDLE;
+    int64_t ticks =
+        t->slice.ticks < (uint64_t)COUNTER_IDLE ? (int64_t)t->slice.ticks : COUNTER_IDLE;
     int64_t atomics =
         t->slice.atomics < (uint64_t)COUNTER_IDLE ? (int64_t)t->slice.atomics : COUNTER_IDLE;
 
@@ -194,7 +195,8 @@ static bool over_time(struct session *s, struct task *running)
         session_fail(s, RECORD_VERDICT_INTERRUPTED, "interrupted");
         return true;
     }
-    if (s->first && s->first->zombie && clock_now(s->clock) > s->first_exit_clock + 10000000000ull) {
+    if (s->first && s->first->zombie &&
+        clock_now(s->clock) > s->first_exit_clock + 10000000000ull) {
         s->ended = true; /* what outlives the program by ten virtual seconds is a daemon */
         return true;
     }

@@ -74,7 +74,8 @@ enum call_action model_prctl(struct session *s, struct task *t, struct call *c)
         t->process->death_signal = (int)c->args[1];
         return call_answer(c, 0);
     case PR_GET_PDEATHSIG:
-        return call_answer(c, emit_poke(s, t, c->args[1], &t->process->death_signal, 4) < 0 ? -EFAULT : 0);
+        return call_answer(
+            c, emit_poke(s, t, c->args[1], &t->process->death_signal, 4) < 0 ? -EFAULT : 0);
     case PR_SET_MM:
         return call_answer(c, -EPERM);
     default:

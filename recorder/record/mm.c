@@ -63,8 +63,8 @@ static bool open_for_writing(struct task *t, int number)
     return fd >= 0 && (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY;
 }
 
-static void mapped_file(struct session *s, struct task *t, struct call *c, struct map_op *op, int fd,
-                        const struct stat *st)
+static void mapped_file(struct session *s, struct task *t, struct call *c, struct map_op *op,
+                        int fd, const struct stat *st)
 {
     const char *name = name_of_fd(s, t, (int)c->args[4]);
     /* a file that the program has open for writing may change under a private mapping, too */
@@ -82,13 +82,16 @@ static void mapped_file(struct session *s, struct task *t, struct call *c, struc
 static void runs_made_code(struct session *s, struct task *t)
 {
     t->space->rewritten_nothing = true;
-    notes_add(s, "%s makes code at run time, which has no ticks: it is preempted at system calls only",
+    notes_add(s,
+              "%s makes code at run time, which has no ticks: it is preempted at system calls only",
               t->name);
 }
 
 static void mmap_finished(struct session *s, struct task *t, struct call *c)
 {
-    struct map_op op = {.kind = MAP_OP_MAP, .address = (uint64_t)c->result, .length = page_up(c->args[1]),
+    struct map_op op = {.kind = MAP_OP_MAP,
+                        .address = (uint64_t)c->result,
+                        .length = page_up(c->args[1]),
                         .prot = (uint32_t)c->args[2] & 7,
                         .flags = (uint32_t)c->args[3] & (MAP_SHARED | MAP_PRIVATE | MAP_GROWSDOWN)};
     cleanup_fd int fd = -1;
@@ -104,14 +107,17 @@ static void mmap_finished(struct session *s, struct task *t, struct call *c)
         if (op.prot & PROT_EXEC)
             runs_made_code(s, t);
         if (op.flags & MAP_SHARED)
-            maps_annotate(&t->space->maps, op.address, op.address + op.length, ++s->next_object << 20, NULL);
+            maps_annotate(&t->space->maps, op.address, op.address + op.length,
+                          ++s->next_object << 20, NULL);
         return;
     }
     op.offset = c->args[5];
     fd = space_open_fd(t, (int)c->args[4]);
     if (fd < 0 || fstat(fd, &st) < 0) {
-        session_fail(s, RECORD_VERDICT_UNSUPPORTED, "a mapped file (descriptor %d of pid %d) cannot be "
-                     "read back", (int)c->args[4], t->process->pid);
+        session_fail(s, RECORD_VERDICT_UNSUPPORTED,
+                     "a mapped file (descriptor %d of pid %d) cannot be "
+                     "read back",
+                     (int)c->args[4], t->process->pid);
         return;
     }
     if (S_ISCHR(st.st_mode)) { /* /dev/zero: anonymous memory */
@@ -178,7 +184,9 @@ enum call_action model_munmap(struct session *s, struct task *t, struct call *c)
 
 static void mprotect_finished(struct session *s, struct task *t, struct call *c)
 {
-    struct map_op op = {.kind = MAP_OP_PROTECT, .address = c->args[0], .length = page_up(c->args[1]),
+    struct map_op op = {.kind = MAP_OP_PROTECT,
+                        .address = c->args[0],
+                        .length = page_up(c->args[1]),
                         .prot = (uint32_t)c->args[2] & 7};
 
     if (c->result < 0)
@@ -201,20 +209,26 @@ enum call_action model_mprotect(struct session *s, struct task *t, struct call *
 static void mremap_finished(struct session *s, struct task *t, struct call *c)
 {
     uint64_t old = c->args[0], old_length = page_up(c->args[1]), new_length = page_up(c->args[2]);
-    struct map_op op = {.kind = MAP_OP_REMAP, .address = old, .length = old_length,
-                        .new_address = (uint64_t)c->result, .new_length = new_length};
+    struct map_op op = {.kind = MAP_OP_REMAP,
+                        .address = old,
+                        .length = old_length,
+                        .new_address = (uint64_t)c->result,
+                        .new_length = new_length};
 
     if (c->result < 0)
         return;
     if (op.new_address == old && new_length < old_length) {
-        op = (struct map_op){.kind = MAP_OP_UNMAP, .address = old + new_length,
-                             .length = old_length - new_length};
+        op = (struct map_op){
+            .kind = MAP_OP_UNMAP, .address = old + new_length, .length = old_length - new_length};
     }
     emit_map(s, t, &op);
     if (c->args[3] & MREMAP_DONTUNMAP) { /* the old place stays mapped, empty */
         const struct map_entry *e = maps_find(&t->space->maps, op.new_address);
-        struct map_op empty = {.kind = MAP_OP_MAP, .address = old, .length = old_length,
-                               .prot = e ? e->prot : 3u, .flags = MAP_PRIVATE};
+        struct map_op empty = {.kind = MAP_OP_MAP,
+                               .address = old,
+                               .length = old_length,
+                               .prot = e ? e->prot : 3u,
+                               .flags = MAP_PRIVATE};
 
         emit_map(s, t, &empty);
     }
@@ -241,8 +255,11 @@ static void brk_finished(struct session *s, struct task *t, struct call *c)
         return;
     }
     if (to > from) {
-        struct map_op op = {.kind = MAP_OP_MAP, .address = from, .length = to - from,
-                            .prot = PROT_READ | PROT_WRITE, .flags = MAP_PRIVATE};
+        struct map_op op = {.kind = MAP_OP_MAP,
+                            .address = from,
+                            .length = to - from,
+                            .prot = PROT_READ | PROT_WRITE,
+                            .flags = MAP_PRIVATE};
 
         emit_map(s, t, &op);
         maps_annotate(&space->maps, from, to, 0, image_store_name(s->images, "[heap]"));
@@ -270,7 +287,8 @@ enum call_action model_brk(struct session *s, struct task *t, struct call *c)
     return CALL_RUN;
 }
 
-/* MADV_DONTNEED and its kin empty private memory: replay maps it anew, file mappings from the file. */
+/* MADV_DONTNEED and its kin empty private memory: replay maps it anew, file mappings from the file.
+ */
 static void madvise_finished(struct session *s, struct task *t, struct call *c)
 {
     uint64_t end = c->args[0] + page_up(c->args[1]), at = c->args[0];
@@ -308,7 +326,9 @@ static void madvise_finished(struct session *s, struct task *t, struct call *c)
 /* Advice that changes contents, now or at fork: replay gives it too. */
 static void advice_finished(struct session *s, struct task *t, struct call *c)
 {
-    struct map_op op = {.kind = MAP_OP_ADVISE, .address = c->args[0], .length = page_up(c->args[1]),
+    struct map_op op = {.kind = MAP_OP_ADVISE,
+                        .address = c->args[0],
+                        .length = page_up(c->args[1]),
                         .prot = (uint32_t)c->args[2]};
 
     if (c->result == 0)
@@ -342,7 +362,9 @@ enum call_action model_madvise(struct session *s, struct task *t, struct call *c
 
 static void shmat_finished(struct session *s, struct task *t, struct call *c)
 {
-    struct map_op op = {.kind = MAP_OP_MAP, .address = (uint64_t)c->result, .flags = MAP_SHARED,
+    struct map_op op = {.kind = MAP_OP_MAP,
+                        .address = (uint64_t)c->result,
+                        .flags = MAP_SHARED,
                         .prot = PROT_READ | (c->args[2] & 010000 ? 0 : PROT_WRITE)};
     char path[64], line[512];
     FILE *file;
@@ -364,7 +386,8 @@ static void shmat_finished(struct session *s, struct task *t, struct call *c)
              (unsigned long)(op.address + op.length));
     fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
-        session_fail(s, RECORD_VERDICT_UNSUPPORTED, "a SysV shared memory segment cannot be read back");
+        session_fail(s, RECORD_VERDICT_UNSUPPORTED,
+                     "a SysV shared memory segment cannot be read back");
         return;
     }
     op.file = space_trace_file(s, fd, TRACE_FILE_SHARED, "SysV shared memory");

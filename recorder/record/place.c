@@ -1,5 +1,5 @@
-/* Making, cleaning and ending the place. The reaper does what can only be done inside: it resets the pid
- * counter, empties the temporary directory and counts what is left. */
+/* Making, cleaning and ending the place. The reaper does what can only be done inside: it resets
+ * the pid counter, empties the temporary directory and counts what is left. */
 #include "recorder/record/place.h"
 
 #include <dirent.h>
@@ -40,7 +40,8 @@ static bool write_text(const char *path, const char *text)
     return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
 }
 
-/* user_namespaces(7). Root without CAP_SETFCAP may not be mapped: then there is no namespace to have. */
+/* user_namespaces(7). Root without CAP_SETFCAP may not be mapped: then there is no namespace to
+ * have. */
 static bool map_own_ids(uid_t uid, gid_t gid)
 {
     char text[64];
@@ -53,8 +54,8 @@ static bool map_own_ids(uid_t uid, gid_t gid)
     return write_text("/proc/self/gid_map", text);
 }
 
-/* The loopback device, which broadcasts go to as well: without a route they would fail with another error
- * than on any machine with a network. */
+/* The loopback device, which broadcasts go to as well: without a route they would fail with another
+ * error than on any machine with a network. */
 static void loopback_up(void)
 {
     struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
@@ -213,11 +214,12 @@ static int make_with(struct place *place)
     return 0;
 }
 
-/* As root without a user namespace, else with one (a container's root may lack the privilege); with a
- * network if one can be had. */
+/* As root without a user namespace, else with one (a container's root may lack the privilege); with
+ * a network if one can be had. */
 static int make(struct place *place, uint32_t guards_off)
 {
-    bool tmpdir = !(guards_off & RECORD_GUARD_TMPDIR), network = !(guards_off & RECORD_GUARD_NETWORK);
+    bool tmpdir = !(guards_off & RECORD_GUARD_TMPDIR),
+         network = !(guards_off & RECORD_GUARD_NETWORK);
     int error = -EPERM;
 
     if (tmpdir && mkdir(START_TMPDIR, 01777) == 0)

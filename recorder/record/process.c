@@ -139,15 +139,16 @@ void process_task_dead(struct session *s, struct task *t, int status)
     session_task_gone(s, t);
 }
 
-/* Wait until the kernel has let go of the task. A leader with live threads is only marked: its death is
- * reported when the last of them is gone. */
+/* Wait until the kernel has let go of the task. A leader with live threads is only marked: its
+ * death is reported when the last of them is gone. */
 static void await_death(struct session *s, struct task *t, int status)
 {
     struct stop stop;
     int got;
     bool leader = t->tid == t->process->tgid;
 
-    if (leader && t->process->execing) { /* the exec'ing thread takes its place: no death is reported */
+    if (leader &&
+        t->process->execing) { /* the exec'ing thread takes its place: no death is reported */
         process_task_dead(s, t, status);
         return;
     }
@@ -181,8 +182,8 @@ static void leader_follows(struct session *s, struct process *p)
     }
 }
 
-/* What a task leaves behind, as its EXIT event. Written while the task is still whole: a killed task
- * need not stop at PTRACE_EVENT_EXIT. */
+/* What a task leaves behind, as its EXIT event. Written while the task is still whole: a killed
+ * task need not stop at PTRACE_EVENT_EXIT. */
 static void leave(struct session *s, struct task *t, int status)
 {
     if (t->left)
@@ -285,14 +286,14 @@ static void report_crash(struct session *s, struct task *t, int signal)
     stack_append_all(s, t, &text);
     bytes_append(&text, "", 1);
     free(s->result->message);
-    if (asprintf(&s->result->message, "killed by SIG%s in task %u (%s):%s", sigabbrev_np(signal), t->id,
-                 t->name, (const char *)text.data) < 0)
+    if (asprintf(&s->result->message, "killed by SIG%s in task %u (%s):%s", sigabbrev_np(signal),
+                 t->id, t->name, (const char *)text.data) < 0)
         s->result->message = NULL;
     bytes_done(&text);
 }
 
-/* The kernel's own default action: the signal is sent, reported to us at the task's next stop, and let
- * through there; only then are the other threads killed. False: the task is gone already. */
+/* The kernel's own default action: the signal is sent, reported to us at the task's next stop, and
+ * let through there; only then are the other threads killed. False: the task is gone already. */
 static bool deliver_fatal(struct session *s, struct task *t, int signal)
 {
     struct stop stop;

@@ -4,8 +4,8 @@
 
 #include "recorder/record/session.h"
 
-/* PTRACE_EVENT_EXIT: the kernel has begun to end the task. Records what it leaves behind (clear_tid,
- * robust list), resumes it and waits for its death where that cannot block. */
+/* PTRACE_EVENT_EXIT: the kernel has begun to end the task. Records what it leaves behind
+ * (clear_tid, robust list), resumes it and waits for its death where that cannot block. */
 void process_task_exiting(struct session *s, struct task *t, int status);
 void process_task_dead(struct session *s, struct task *t, int status);
 /* Let the kernel kill t's whole process by this signal (default action) and see it through. */

@@ -42,7 +42,8 @@ static void on_alarm(int signal)
     (void)signal;
 }
 
-/* The 10 ms timer that takes the recorder out of waitpid to look at deadlines (design.md section 5). */
+/* The 10 ms timer that takes the recorder out of waitpid to look at deadlines (design.md section
+ * 5). */
 static void start_timer(struct sigaction *old_action, struct itimerval *old_timer)
 {
     struct sigaction action = {.sa_handler = on_alarm};
@@ -190,8 +191,8 @@ static void collect_result(struct session *s)
 
 static int finish_trace(struct session *s)
 {
-    struct event end = {.kind = EVENT_END, .task = 1, .status = s->result->status,
-                        .clock = clock_now(s->clock)};
+    struct event end = {
+        .kind = EVENT_END, .task = 1, .status = s->result->status, .clock = clock_now(s->clock)};
 
     if (!s->trace)
         return 0;
@@ -213,7 +214,8 @@ static int prepare(struct session *s, const struct record_options *o)
     int error = tracee_area_open(&s->area);
 
     if (error)
-        return rr_error_set(s->error, error, "the recorder area cannot be made: %s", strerror(-error));
+        return rr_error_set(s->error, error, "the recorder area cannot be made: %s",
+                            strerror(-error));
     s->wall_start = clock_ns(CLOCK_MONOTONIC);
     s->epoch_real = clock_ns(CLOCK_REALTIME);
     s->epoch_files = clock_ns(CLOCK_REALTIME_COARSE);
@@ -223,8 +225,8 @@ static int prepare(struct session *s, const struct record_options *o)
     s->images = image_store_get(o->image_cache);
     s->sched = sched_new(o->strategy, o->seed, &o->length);
     s->futexes = futex_new(pick_waiter, s);
-    s->clock = clock_new(o->real_clock ? s->epoch_real
-                                       : (o->clock_epoch_ns ? o->clock_epoch_ns : DEFAULT_EPOCH_NS));
+    s->clock = clock_new(
+        o->real_clock ? s->epoch_real : (o->clock_epoch_ns ? o->clock_epoch_ns : DEFAULT_EPOCH_NS));
     random_init(&s->data, o->seed, RANDOM_DATA);
     random_init(&s->inject, o->seed, RANDOM_INJECT);
     s->external_input = o->stdin_fd >= 0;
@@ -242,14 +244,15 @@ static int first_exec(struct session *s)
     s->current = t;
     call_entry(s, t);
     if (s->exec_error)
-        return rr_error_set(s->error, s->exec_error, "%s cannot be executed: %s", s->options->argv[0],
-                            strerror(-s->exec_error));
+        return rr_error_set(s->error, s->exec_error, "%s cannot be executed: %s",
+                            s->options->argv[0], strerror(-s->exec_error));
     if (s->live == 0)
         return rr_error_set(s->error, -ENOEXEC, "%s died in execve", s->options->argv[0]);
     return 0;
 }
 
-int record_run(const struct record_options *options, struct record_result *ret, struct rr_error *error)
+int record_run(const struct record_options *options, struct record_result *ret,
+               struct rr_error *error)
 {
     struct sigaction old_action;
     struct itimerval old_timer;
@@ -317,9 +320,9 @@ const char *record_verdict_name(enum record_verdict verdict)
 
 uint32_t record_guards_from_environment(void)
 {
-    static const char *const names[] = {"rdtsc",  "random",  "cpuid", "vdso", "rseq",
-                                        "io_uring", "at_random", "aslr", "time", "pids",
-                                        "directory_order", "tmpdir", "network", "getrandom"};
+    static const char *const names[] = {
+        "rdtsc", "random", "cpuid",           "vdso",   "rseq",    "io_uring", "at_random", "aslr",
+        "time",  "pids",   "directory_order", "tmpdir", "network", "getrandom"};
     const char *at = getenv("RRTEST_GUARD_OFF");
     uint32_t bits = 0;
 

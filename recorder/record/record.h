@@ -1,7 +1,8 @@
 /* Record one run of a program: start it, serialise and schedule its tasks, record everything replay
  * needs, reap it. The only entry into the recording side for the command line and the harness.
  *
- * One run at a time per process (waitpid and namespaces are per process); the harness forks workers. */
+ * One run at a time per process (waitpid and namespaces are per process); the harness forks
+ * workers. */
 #ifndef RECORDER_RECORD_RECORD_H
 #define RECORDER_RECORD_RECORD_H
 
@@ -15,43 +16,43 @@
 
 /* One `inject:` entry. */
 struct record_injection {
-    int signal;         /* number */
-    int at_call;        /* -1: at any tick; else: on entry to or parked in this system call number */
+    int signal;  /* number */
+    int at_call; /* -1: at any tick; else: on entry to or parked in this system call number */
     double probability; /* per opportunity, 0..1; default 0.05 for ticks, 0.2 for calls */
     uint32_t limit;     /* at most so many a run; 0: no limit */
 };
 
 struct record_options {
-    char *const *argv;      /* argv[0] is the path to execute (already resolved) */
+    char *const *argv; /* argv[0] is the path to execute (already resolved) */
     char *const *environment;
-    const char *directory;  /* working directory; NULL: ours */
-    int stdin_fd;           /* -1: /dev/null */
-    int stdout_fd;          /* where output goes while recording; -1: nowhere (kept in the trace only) */
+    const char *directory; /* working directory; NULL: ours */
+    int stdin_fd;          /* -1: /dev/null */
+    int stdout_fd; /* where output goes while recording; -1: nowhere (kept in the trace only) */
     int stderr_fd;
     uint64_t seed;
     enum sched_strategy strategy;
     struct sched_length length;
     const struct record_injection *injections;
     size_t injection_count;
-    bool real_clock;          /* clock: real */
-    uint64_t timeout_ns;      /* wall time, rewriting of images excluded; 0: none */
+    bool real_clock;             /* clock: real */
+    uint64_t timeout_ns;         /* wall time, rewriting of images excluded; 0: none */
     uint64_t virtual_timeout_ns; /* 0: none */
-    uint64_t clock_epoch_ns;  /* CLOCK_REALTIME at the run's start; 0: the default constant */
-    uint64_t output_limit;    /* bytes of stdout+stderr kept; 0: default 64 MiB */
-    const char *image_cache;  /* directory; NULL: $XDG_CACHE_HOME/rrtest or ~/.cache/rrtest */
+    uint64_t clock_epoch_ns;     /* CLOCK_REALTIME at the run's start; 0: the default constant */
+    uint64_t output_limit;       /* bytes of stdout+stderr kept; 0: default 64 MiB */
+    const char *image_cache;     /* directory; NULL: $XDG_CACHE_HOME/rrtest or ~/.cache/rrtest */
     const char *trace_directory; /* stream the trace there; NULL: in memory (result->trace) */
-    bool no_trace;            /* keep nothing at all (only schedule and verdict are wanted) */
+    bool no_trace;               /* keep nothing at all (only schedule and verdict are wanted) */
     /* asked now and then; true ends the run with RECORD_VERDICT_INTERRUPTED */
     bool (*interrupted)(void *context);
     void *interrupted_context;
-    uint32_t guards_off;      /* enum record_guard bits: nondeterminism tests only */
+    uint32_t guards_off;            /* enum record_guard bits: nondeterminism tests only */
     struct record_stepper *stepper; /* recorder/record/step.h: the single-step checker only */
 };
 
 /* Guards of design.md section 9 that tests switch off one by one (RRTEST_GUARD_OFF=name,...). */
 enum record_guard {
     RECORD_GUARD_RDTSC = 1 << 0,
-    RECORD_GUARD_RANDOM = 1 << 1,   /* rdrand, rdseed */
+    RECORD_GUARD_RANDOM = 1 << 1, /* rdrand, rdseed */
     RECORD_GUARD_CPUID = 1 << 2,
     RECORD_GUARD_VDSO = 1 << 3,
     RECORD_GUARD_RSEQ = 1 << 4,
@@ -68,9 +69,9 @@ enum record_guard {
 uint32_t record_guards_from_environment(void);
 
 enum record_verdict {
-    RECORD_VERDICT_EXITED,      /* status tells */
-    RECORD_VERDICT_DEADLOCK,    /* every task waits for ever */
-    RECORD_VERDICT_TIMEOUT,     /* wall */
+    RECORD_VERDICT_EXITED,   /* status tells */
+    RECORD_VERDICT_DEADLOCK, /* every task waits for ever */
+    RECORD_VERDICT_TIMEOUT,  /* wall */
     RECORD_VERDICT_VIRTUAL_TIMEOUT,
     RECORD_VERDICT_UNSUPPORTED, /* the program did something that is not modelled; message tells */
     RECORD_VERDICT_INTERRUPTED,
@@ -88,13 +89,13 @@ struct record_statistics {
 
 struct record_result {
     enum record_verdict verdict;
-    int status;             /* of the first process, as wait(2); 0 when killed by us: see verdict */
-    char *message;          /* owned; details: unsupported call, state of every task in a deadlock */
-    char **notes;           /* owned; what the run had to go without, one line each */
+    int status;    /* of the first process, as wait(2); 0 when killed by us: see verdict */
+    char *message; /* owned; details: unsupported call, state of every task in a deadlock */
+    char **notes;  /* owned; what the run had to go without, one line each */
     size_t note_count;
     struct record_statistics statistics;
     struct sched_length learned;
-    char *output[2];        /* owned: stdout, stderr of the run (NUL-terminated, lengths below) */
+    char *output[2]; /* owned: stdout, stderr of the run (NUL-terminated, lengths below) */
     size_t output_length[2];
     struct trace_writer *trace; /* owned; NULL when streamed or no_trace */
     struct trace_meta meta;     /* for trace_writer_keep() */
@@ -102,12 +103,15 @@ struct record_result {
 void record_result_done(struct record_result *result);
 
 /* 0: *ret is filled, whatever became of the program. Negative: the run could not be made (message
- * says why and what to do: missing program, no ptrace permission, ...); -ENOENT, -EACCES, -ENOEXEC name
- * the program; -EPERM/-ENOSYS the machine (exit status 3 of `run`). No process is left behind. */
-int record_run(const struct record_options *options, struct record_result *ret, struct rr_error *error);
+ * says why and what to do: missing program, no ptrace permission, ...); -ENOENT, -EACCES, -ENOEXEC
+ * name the program; -EPERM/-ENOSYS the machine (exit status 3 of `run`). No process is left behind.
+ */
+int record_run(const struct record_options *options, struct record_result *ret,
+               struct rr_error *error);
 
-/* Find a program as execvp would, relative to `directory` first when it has a slash. ret_path: malloced.
- * Checks that it is executable and ELF x86-64 or a script. -ENOENT, -EACCES, -ENOEXEC with a remedy. */
+/* Find a program as execvp would, relative to `directory` first when it has a slash. ret_path:
+ * malloced. Checks that it is executable and ELF x86-64 or a script. -ENOENT, -EACCES, -ENOEXEC
+ * with a remedy. */
 int record_find_program(const char *name, const char *directory, const char *search_path,
                         char **ret_path, struct rr_error *error);
 

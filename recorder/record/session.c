@@ -95,7 +95,8 @@ static void process_free(struct process *p)
     free(p);
 }
 
-struct task *session_task_new(struct session *s, struct task *parent, pid_t tid, uint64_t clone_flags)
+struct task *session_task_new(struct session *s, struct task *parent, pid_t tid,
+                              uint64_t clone_flags)
 {
     struct task *t = allocate(sizeof(*t));
     struct task **last = &s->tasks;

@@ -32,12 +32,12 @@ struct task;
 struct loaded_image {
     struct image *image; /* owned by the image store, outlives the session */
     uint64_t bias;
-    uint64_t start, end;             /* the image's own span */
+    uint64_t start, end; /* the image's own span */
     uint64_t stub_start, stub_end;
-    uint64_t text_start, text_end;   /* the mapping that was rewritten, as the program made it */
+    uint64_t text_start, text_end; /* the mapping that was rewritten, as the program made it */
     uint64_t text_offset;
-    uint32_t file, image_file;       /* trace files: what was mapped, what lies there now */
-    bool own;                        /* the program's code, not a language's library */
+    uint32_t file, image_file; /* trace files: what was mapped, what lies there now */
+    bool own;                  /* the program's code, not a language's library */
     const char *name;
 };
 
@@ -74,25 +74,25 @@ enum fd_kind {
 struct fd_object {
     int references;
     uint64_t id;
-    int shadow;           /* our own fd of the real file, -1 */
+    int shadow; /* our own fd of the real file, -1 */
     struct clock_timer timer;
     clockid_t clock;
     uint64_t expirations;
-    signal_set mask;      /* signalfd */
+    signal_set mask; /* signalfd */
     struct process *owner;
-    bool linked;          /* in session->objects */
-    void *extra;          /* of procfs.c or directory.c, whose `release` names the kind */
+    bool linked; /* in session->objects */
+    void *extra; /* of procfs.c or directory.c, whose `release` names the kind */
     void (*release)(void *extra);
     struct fd_object *next;
 };
 
 struct fd_entry {
     uint8_t kind;
-    int8_t stream;        /* 1, 2: the run's stdout, stderr; 0 no; -1 not looked at */
+    int8_t stream; /* 1, 2: the run's stdout, stderr; 0 no; -1 not looked at */
     bool cloexec;
-    bool random;          /* /dev/random, /dev/urandom */
+    bool random; /* /dev/random, /dev/urandom */
     uint64_t device, inode;
-    uint32_t generation;  /* bumped when the number means another file */
+    uint32_t generation; /* bumped when the number means another file */
     struct fd_object *object;
 };
 
@@ -107,8 +107,8 @@ struct files {
 
 struct process {
     uint32_t id;
-    pid_t tgid;    /* tracer's view */
-    pid_t pid;     /* in the run's namespace */
+    pid_t tgid;             /* tracer's view */
+    pid_t pid;              /* in the run's namespace */
     struct process *parent; /* NULL: the reaper */
     pid_t group, leader_session;
     uint32_t uid; /* as seen in siginfo */
@@ -118,22 +118,22 @@ struct process {
     struct clock_timer cpu_timer[2];
     struct posix_timer *timers;
     int next_timer;
-    int exit_signal;     /* sent to the parent; SIGCHLD mostly */
+    int exit_signal; /* sent to the parent; SIGCHLD mostly */
     uint32_t live_tasks;
     bool group_exiting, execing;
-    bool zombie;         /* all tasks gone, parent has not waited */
-    bool reaped;         /* the kernel has no trace of it any more */
-    bool stopped;        /* job control */
+    bool zombie;  /* all tasks gone, parent has not waited */
+    bool reaped;  /* the kernel has no trace of it any more */
+    bool stopped; /* job control */
     bool report_stop, report_continue;
     int stop_signal;
-    int status;          /* wait(2) status once zombie */
-    int group_status;    /* of exit_group or the fatal signal, while tasks are still ending */
+    int status;       /* wait(2) status once zombie */
+    int group_status; /* of exit_group or the fatal signal, while tasks are still ending */
     bool group_status_valid, leader_gone;
     int death_signal; /* PR_SET_PDEATHSIG */
     bool subreaper, undumpable, no_new_privs;
-    bool exec_done;      /* for setpgid EACCES; also wakes a vfork parent */
+    bool exec_done; /* for setpgid EACCES; also wakes a vfork parent */
     struct task *vfork_parent;
-    char *exe;           /* path for /proc/self/exe */
+    char *exe; /* path for /proc/self/exe */
     uint64_t cpu_ns;
     uint64_t children_cpu_ns;
     struct process *next;
@@ -148,11 +148,11 @@ enum task_state {
 };
 
 enum call_action {
-    CALL_RUN,   /* let the kernel execute run_nr(run_args), then finish() */
-    CALL_DONE,  /* call->result is the answer */
-    CALL_PARK,  /* wait: retried when ready() or the deadline says so */
-    CALL_GONE,  /* the task will not come back from it (exit) */
-    CALL_REGS,  /* task->regs are final (sigreturn) */
+    CALL_RUN,  /* let the kernel execute run_nr(run_args), then finish() */
+    CALL_DONE, /* call->result is the answer */
+    CALL_PARK, /* wait: retried when ready() or the deadline says so */
+    CALL_GONE, /* the task will not come back from it (exit) */
+    CALL_REGS, /* task->regs are final (sigreturn) */
 };
 
 struct call;
@@ -169,53 +169,53 @@ struct borrowed_fd {
     int8_t argument;     /* of the call */
     short events;        /* awaited while the call is parked; 0: none */
     uint32_t generation; /* of the number when it was taken */
-    int number;          /* a number of the tracee for the duplicate, closed with the call; 0: none */
+    int number; /* a number of the tracee for the duplicate, closed with the call; 0: none */
 };
 
 struct call {
     bool active;
-    bool entered;      /* an ENTRY event was written */
-    bool retry;        /* handler is being asked again */
+    bool entered; /* an ENTRY event was written */
+    bool retry;   /* handler is being asked again */
     bool timed_out;
     bool interrupted;
-    bool no_restart;   /* interrupted: EINTR whatever SA_RESTART says */
+    bool no_restart; /* interrupted: EINTR whatever SA_RESTART says */
     uint64_t nr, args[6];
     uint64_t run_nr, run_args[6];
     int64_t result;
     struct user_regs_struct before; /* at the entry stop */
     const struct syscall_row *row;
     call_handler handler;
-    call_finish finish; /* RUN: at the exit stop, before outputs are read; may change result */
+    call_finish finish;    /* RUN: at the exit stop, before outputs are read; may change result */
     call_finish interrupt; /* EINTR: what the kernel writes then (remaining time...) */
-    bool outputs;       /* MODEL rows: memory outputs follow from the row all the same */
-    call_finish after;  /* after the event was written */
+    bool outputs;          /* MODEL rows: memory outputs follow from the row all the same */
+    call_finish after;     /* after the event was written */
     bool (*ready)(struct session *s, struct task *t, struct call *c); /* PARK; NULL: only woken */
-    bool woken;        /* somebody made it ready */
+    bool woken;                                                       /* somebody made it ready */
     bool stop_lost;    /* a remote call consumed the entry stop: re-enter before running it */
     uint64_t deadline; /* virtual ns; UINT64_MAX: none */
     bool has_deadline_entry;
     /* polled duplicates while parked */
     struct pollfd *poll;
     size_t poll_count;
-    bool in_kernel;    /* handed to the kernel, where it may sleep */
+    bool in_kernel; /* handed to the kernel, where it may sleep */
     /* at the exit stop of a RUN, before `finish`: DONE: c->result is it; PARK: it has to wait; RUN:
      * once more, with new run_args. NULL: DONE */
     call_handler attempted;
     /* blocking.h's own */
     struct borrowed_fd borrowed[2];
-    uint8_t wait_change;  /* enum blocking_change: also worth a try after one of these */
-    bool wait_outside;    /* ... which somebody outside of the run may make */
-    uint64_t wait_seen;   /* its count at the last try */
-    bool patient;         /* it sleeps in the kernel for outsiders only: nobody runs meanwhile */
-    int64_t recorded;     /* bytes whose memory effects are in an ENTRY event already */
-    bool sigpipe;         /* the kernel raised it in this call */
+    uint8_t wait_change; /* enum blocking_change: also worth a try after one of these */
+    bool wait_outside;   /* ... which somebody outside of the run may make */
+    uint64_t wait_seen;  /* its count at the last try */
+    bool patient;        /* it sleeps in the kernel for outsiders only: nobody runs meanwhile */
+    int64_t recorded;    /* bytes whose memory effects are in an ENTRY event already */
+    bool sigpipe;        /* the kernel raised it in this call */
     /* handlers' own */
     uint64_t scratch[8];
     signal_set saved_mask;
     bool mask_swapped;
-    int64_t progress;  /* bytes moved by earlier pieces of a call run piecewise */
+    int64_t progress; /* bytes moved by earlier pieces of a call run piecewise */
     struct bytes buffer;
-    const char *what;  /* for deadlock reports: "futex", "read"... */
+    const char *what; /* for deadlock reports: "futex", "read"... */
 };
 
 struct task {
@@ -228,13 +228,13 @@ struct task {
     enum task_state state;
     struct user_regs_struct regs; /* authoritative while stopped */
     bool regs_dirty;
-    bool at_seccomp;  /* the stop is a seccomp stop: orig_rax -1 skips the call */
+    bool at_seccomp; /* the stop is a seccomp stop: orig_rax -1 skips the call */
     int64_t ticks_loaded, atomics_loaded;
-    uint64_t ticks, atomics; /* since birth */
+    uint64_t ticks, atomics;  /* since birth */
     struct sched_slice slice; /* what is left of the slice */
     bool slice_valid;
     bool kernel_restart; /* the next entry stop repeats the call being run */
-    bool needs_event; /* it ran since its last event: a PREEMPT is due before others run */
+    bool needs_event;    /* it ran since its last event: a PREEMPT is due before others run */
     struct call call;
     signal_set mask;
     struct signal_queue *queue;
@@ -249,14 +249,14 @@ struct task {
     int pidfd;
     bool left;               /* its EXIT event is written */
     int exit_status;         /* TASK_EXITING leader: as its exit stop said */
-    bool vfork_child;       /* waits for a vfork child's exec or exit */
+    bool vfork_child;        /* waits for a vfork child's exec or exit */
     struct stop kernel_stop; /* a stop that came while another task was waited for; tid 0: none */
-    int kill_signal;  /* fatal signal on its way */
-    bool kernel_mask; /* the kernel has a signal mask for the call it runs (terminal.h) */
+    int kill_signal;         /* fatal signal on its way */
+    bool kernel_mask;        /* the kernel has a signal mask for the call it runs (terminal.h) */
     char name[16];
     uint64_t trap_ticks, trap_atomics; /* where the counter trapped last */
-    uint32_t steps_done;      /* single steps since the counter's trap */
-    uint8_t trapped_counter;  /* 0 ticks, 1 atomics */
+    uint32_t steps_done;               /* single steps since the counter's trap */
+    uint8_t trapped_counter;           /* 0 ticks, 1 atomics */
     struct task *next;
 };
 
@@ -291,27 +291,27 @@ struct session {
     enum sched_reason reason; /* of the next decision */
     bool reschedule;
     bool ended, killed;
-    bool state_changed;       /* something that parked calls may wait for has changed */
-    uint64_t changes[8];      /* by enum blocking_change */
-    uint32_t deaths_seen;     /* tasks that are gone, at the last look at parked calls */
+    bool state_changed;   /* something that parked calls may wait for has changed */
+    uint64_t changes[8];  /* by enum blocking_change */
+    uint32_t deaths_seen; /* tasks that are gone, at the last look at parked calls */
     struct pollfd *poll_set;
     size_t poll_capacity;
-    bool kernel_signals;      /* the kernel may send the run's tasks signals of its own accord */
-    bool sockets_low_water;   /* some socket of the run has SO_RCVLOWAT set */
-    uint64_t epoch_real;      /* CLOCK_REALTIME of the machine at the start, ns */
-    uint64_t epoch_files;     /* the same, as the kernel stamps files: in ticks */
+    bool kernel_signals;    /* the kernel may send the run's tasks signals of its own accord */
+    bool sockets_low_water; /* some socket of the run has SO_RCVLOWAT set */
+    uint64_t epoch_real;    /* CLOCK_REALTIME of the machine at the start, ns */
+    uint64_t epoch_files;   /* the same, as the kernel stamps files: in ticks */
     uint64_t wall_start, wall_deadline, rewriting_ns;
     uint64_t deadline_virtual;
     uint64_t first_exit_clock;
-    uint64_t outside_since;   /* wall ns since which nothing but the outside can help; 0 */
-    bool external_input; /* the program's stdin comes from outside */
+    uint64_t outside_since; /* wall ns since which nothing but the outside can help; 0 */
+    bool external_input;    /* the program's stdin comes from outside */
     uint32_t injected[16];
     struct bytes output[2];
     uint64_t events_since_checksum;
     struct file_entry {
         char *key;
         uint32_t id;
-    } *trace_files;
+    } * trace_files;
     size_t trace_file_count;
     /* the event being built */
     struct {
@@ -327,12 +327,13 @@ struct session {
     struct file_facts *file_facts;
     uint32_t ports_given;
     struct shared_file *shared_files;
-    int exec_error;  /* of the first execve */
+    int exec_error;     /* of the first execve */
     char **environment; /* what the program gets */
 };
 
 /* ---- session.c ---------------------------------------------------------------------------- */
-struct task *session_task_new(struct session *s, struct task *parent, pid_t tid, uint64_t clone_flags);
+struct task *session_task_new(struct session *s, struct task *parent, pid_t tid,
+                              uint64_t clone_flags);
 void session_task_gone(struct session *s, struct task *t);
 struct task *session_task_by_tid(struct session *s, pid_t tid);
 struct task *session_task_by_ns_tid(struct session *s, pid_t tid);
@@ -349,13 +350,16 @@ void session_fail(struct session *s, enum record_verdict verdict, const char *fo
 
 /* ---- emit.c: building events --------------------------------------------------------------- */
 struct event *emit_begin(struct session *s, struct task *t, enum event_kind kind);
-/* Read `length` bytes of t's memory now and make them a write of the event. Unreadable: left out. */
+/* Read `length` bytes of t's memory now and make them a write of the event. Unreadable: left out.
+ */
 void emit_memory(struct session *s, struct task *t, uint64_t address, uint64_t length);
 /* Write the data into t's memory and make it part of the event. -EFAULT: nothing was written. */
-int emit_poke(struct session *s, struct task *t, uint64_t address, const void *data, uint64_t length);
+int emit_poke(struct session *s, struct task *t, uint64_t address, const void *data,
+              uint64_t length);
 /* Part of the event, and applied to the model of t's space at once. */
 void emit_map(struct session *s, struct task *t, const struct map_op *op);
-void emit_file_write(struct session *s, uint32_t file, uint64_t offset, const void *data, uint64_t length);
+void emit_file_write(struct session *s, uint32_t file, uint64_t offset, const void *data,
+                     uint64_t length);
 void emit_output(struct session *s, int stream, const void *data, uint64_t length);
 void emit_xstate(struct session *s, const uint8_t *data, size_t length);
 void emit_end(struct session *s, struct task *t);
@@ -368,8 +372,8 @@ void emit_memory_checksum(struct session *s, struct task *t);
 
 /* ---- loop.c -------------------------------------------------------------------------------- */
 int session_loop(struct session *s);
-/* The next stop of a task (-1: of any), beyond the session's 10 ms timer: a run that is long over its
- * time is killed. As wait_next(), never -EINTR. */
+/* The next stop of a task (-1: of any), beyond the session's 10 ms timer: a run that is long over
+ * its time is killed. As wait_next(), never -EINTR. */
 int session_wait(struct session *s, pid_t tid, struct stop *ret);
 void session_account(struct session *s, struct task *t); /* counters -> ticks, clock */
 void session_load_counters(struct session *s, struct task *t);
@@ -379,10 +383,10 @@ int task_flush(struct task *t); /* registers into the tracee */
 void call_entry(struct session *s, struct task *t);
 void call_retry(struct session *s, struct task *t); /* parked, now worth another try */
 void call_interrupt(struct session *s, struct task *t, bool handler_runs, bool sa_restart);
-/* Does a signal without a handler (a stop, or the end) end the waiting call, with EINTR or to be made
- * anew? Else it goes on waiting where it was, to the same deadline. */
+/* Does a signal without a handler (a stop, or the end) end the waiting call, with EINTR or to be
+ * made anew? Else it goes on waiting where it was, to the same deadline. */
 bool call_ends_by_stop(struct call *c);
-void call_drop(struct session *s, struct task *t);  /* the task dies in it */
+void call_drop(struct session *s, struct task *t); /* the task dies in it */
 void call_complete(struct session *s, struct task *t);
 /* The exit stop of a call that fell asleep in the kernel came. */
 void call_kernel_done(struct session *s, struct task *t);

@@ -1,5 +1,5 @@
-/* Files that are mapped MAP_SHARED somewhere in the run: replay backs them by memfds, so what system calls
- * write to such a file is an effect on the memfd (design.md section 10). */
+/* Files that are mapped MAP_SHARED somewhere in the run: replay backs them by memfds, so what
+ * system calls write to such a file is an effect on the memfd (design.md section 10). */
 #include "recorder/record/shared.h"
 
 #include <errno.h>
@@ -96,7 +96,8 @@ void shared_file_changed(struct session *s, struct task *t, struct call *c)
     cleanup_fd int fd = -1;
     struct shared_file *f = s->shared_files;
     struct stat st;
-    int number = c->nr == SYS_copy_file_range || c->nr == SYS_splice ? (int)c->args[2] : (int)c->args[0];
+    int number =
+        c->nr == SYS_copy_file_range || c->nr == SYS_splice ? (int)c->args[2] : (int)c->args[0];
 
     if (!f || c->result < 0 || !(c->row->flags & SYSCALL_FLAG_WRITES_FILE))
         return;
@@ -118,8 +119,10 @@ void shared_file_changed(struct session *s, struct task *t, struct call *c)
         break;
     default: /* ftruncate, fallocate, copies: the whole file */
         if ((uint64_t)st.st_size > WHOLE_MAX)
-            session_fail(s, RECORD_VERDICT_UNSUPPORTED, "a shared mapped file of %llu bytes was changed as a "
-                         "whole", (unsigned long long)st.st_size);
+            session_fail(s, RECORD_VERDICT_UNSUPPORTED,
+                         "a shared mapped file of %llu bytes was changed as a "
+                         "whole",
+                         (unsigned long long)st.st_size);
         else
             emit_range(s, f->id, fd, 0, (uint64_t)st.st_size);
         break;

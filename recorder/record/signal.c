@@ -15,7 +15,7 @@
 #include "recorder/record/traps.h"
 
 #define KILL_STOP (signal_bit(SIGKILL) | signal_bit(SIGSTOP))
-#define STOP_SET                                                                                   \
+#define STOP_SET \
     (signal_bit(SIGSTOP) | signal_bit(SIGTSTP) | signal_bit(SIGTTIN) | signal_bit(SIGTTOU))
 
 /* Does this signal do anything to the process when it is taken? */
@@ -333,7 +333,8 @@ void signal_fault(struct session *s, struct task *t, const siginfo_t *info)
 
 void signal_from_outside(struct session *s, struct task *t, const siginfo_t *info)
 {
-    /* The kernel's own SIGCHLD and SIGPIPE are modelled where they arise; what else comes is news. */
+    /* The kernel's own SIGCHLD and SIGPIPE are modelled where they arise; what else comes is news.
+     */
     if (info->si_signo == SIGCHLD || info->si_signo == SIGPIPE)
         return;
     if (t->kill_signal == info->si_signo)

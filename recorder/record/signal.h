@@ -1,4 +1,5 @@
-/* Signals in recording: sending, choosing, delivering as frames, faults, and the calls about them. */
+/* Signals in recording: sending, choosing, delivering as frames, faults, and the calls about them.
+ */
 #ifndef RECORDER_RECORD_SIGNAL_H
 #define RECORDER_RECORD_SIGNAL_H
 

@@ -85,7 +85,8 @@ enum call_action model_rt_sigreturn(struct session *s, struct task *t, struct ca
     (void)c;
     length = own;
     if (!error)
-        error = signal_frame_parse(read_frame, t, &t->regs, &regs, &mask, &altstack, xstate, &length);
+        error =
+            signal_frame_parse(read_frame, t, &t->regs, &regs, &mask, &altstack, xstate, &length);
     if (error) {
         siginfo_t info = {.si_signo = SIGSEGV, .si_code = SI_KERNEL};
 
@@ -170,7 +171,8 @@ enum call_action model_pause(struct session *s, struct task *t, struct call *c)
 static bool wanted_signal_is_there(struct session *s, struct task *t, struct call *c)
 {
     (void)s;
-    return ((signal_queue_set(t->queue) | signal_queue_set(t->process->queue)) & c->scratch[0]) != 0;
+    return ((signal_queue_set(t->queue) | signal_queue_set(t->process->queue)) & c->scratch[0]) !=
+           0;
 }
 
 enum call_action model_rt_sigtimedwait(struct session *s, struct task *t, struct call *c)
@@ -299,7 +301,8 @@ enum call_action model_tgkill(struct session *s, struct task *t, struct call *c)
     info.si_uid = t->process->uid;
     if ((int)c->args[0] <= 0)
         return call_answer(c, -EINVAL);
-    return call_answer(c, send_to_task(s, t, (pid_t)c->args[0], (pid_t)c->args[1], (int)c->args[2], &info));
+    return call_answer(
+        c, send_to_task(s, t, (pid_t)c->args[0], (pid_t)c->args[1], (int)c->args[2], &info));
 }
 
 enum call_action model_tkill(struct session *s, struct task *t, struct call *c)

@@ -112,7 +112,8 @@ static void fill(const siginfo_t *info, struct signalfd_siginfo *ret)
 static bool has_signal(struct session *s, struct task *t, struct call *c)
 {
     (void)s;
-    return ((signal_queue_set(t->queue) | signal_queue_set(t->process->queue)) & c->scratch[0]) != 0;
+    return ((signal_queue_set(t->queue) | signal_queue_set(t->process->queue)) & c->scratch[0]) !=
+           0;
 }
 
 enum call_action signalfd_read(struct session *s, struct task *t, struct call *c)

@@ -1,5 +1,5 @@
-/* signalfd over the signal model: the descriptor is an eventfd that is readable while a signal of its
- * mask is pending; reads are answered from the queues. */
+/* signalfd over the signal model: the descriptor is an eventfd that is readable while a signal of
+ * its mask is pending; reads are answered from the queues. */
 #ifndef RECORDER_RECORD_SIGNALFD_H
 #define RECORDER_RECORD_SIGNALFD_H
 

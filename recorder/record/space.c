@@ -43,10 +43,10 @@ uint32_t space_trace_file(struct session *s, int fd, enum trace_file_kind kind, 
             return s->trace_files[i].id;
     if (s->trace) {
         /* a file that is young or small may be rewritten in place before the trace is kept */
-        bool copy_now = kind == TRACE_FILE_SHARED ||
-                        (kind == TRACE_FILE_CONTENT && (uint64_t)st.st_mtim.tv_sec * 1000000000u +
-                                                               3600u * 1000000000ull >
-                                                           s->epoch_real);
+        bool copy_now =
+            kind == TRACE_FILE_SHARED ||
+            (kind == TRACE_FILE_CONTENT &&
+             (uint64_t)st.st_mtim.tv_sec * 1000000000u + 3600u * 1000000000ull > s->epoch_real);
 
         if (trace_writer_file(s->trace, kind, key, name, fd, copy_now, &id, s->error) < 0) {
             session_fail(s, RECORD_VERDICT_UNSUPPORTED, "a mapped file cannot be kept: %s",
@@ -113,8 +113,8 @@ static bool find_bias(int fd, uint64_t address, uint64_t offset, uint64_t *ret_b
 }
 
 /* What the program mapped there, for its /proc/self/maps. */
-static void remember_text(const struct space *space, uint64_t address, uint64_t length, uint64_t offset,
-                          struct loaded_image *ret)
+static void remember_text(const struct space *space, uint64_t address, uint64_t length,
+                          uint64_t offset, struct loaded_image *ret)
 {
     const struct map_entry *mapped = maps_find(&space->maps, address);
 
@@ -138,8 +138,8 @@ static void map_segment(struct session *s, struct task *t, const struct loaded_i
                         .offset = g->cache_offset};
 
     tracee_batch_add(batch, SYS_mmap,
-                     (uint64_t[6]){address, g->length, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED,
-                                   TRACEE_BATCH_FD, g->cache_offset});
+                     (uint64_t[6]){address, g->length, PROT_READ | PROT_EXEC,
+                                   MAP_PRIVATE | MAP_FIXED, TRACEE_BATCH_FD, g->cache_offset});
     emit_map(s, t, &op);
     maps_annotate(&t->space->maps, address, address + page_up(g->length), 0,
                   g->stubs ? image_store_name(s->images, SPACE_HIDDEN_NAME) : l->name);
@@ -207,8 +207,9 @@ static const char *name_at(const struct space *space, uint64_t address)
 /* Libraries of the languages themselves: preemption is wanted less there. */
 static bool is_runtime_library(const char *path)
 {
-    static const char *const prefixes[] = {"ld-",    "libc.",     "libc-",   "libpthread", "libm.",
-                                           "libdl.", "libstdc++", "libgcc_", "librt.",     "libc++"};
+    static const char *const prefixes[] = {"ld-",    "libc.",  "libc-",     "libpthread",
+                                           "libm.",  "libdl.", "libstdc++", "libgcc_",
+                                           "librt.", "libc++"};
     const char *name = strrchr(path, '/');
 
     name = name ? name + 1 : path;
@@ -265,7 +266,8 @@ int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, u
         const struct image_segment *g = image_segment(image, i);
         uint64_t start = bias + g->address;
 
-        /* an overlay only where this mapping is; other executable segments come with their own mmap */
+        /* an overlay only where this mapping is; other executable segments come with their own mmap
+         */
         if (!g->stubs && (start >= address + page_up(length) || start + g->length <= address))
             continue;
         map_segment(s, t, &loaded, g, batch);

@@ -6,14 +6,15 @@
 
 /* At PTRACE_EVENT_EXEC: new space, recorder area, images, stack contents; writes the EXEC event. */
 int space_exec(struct session *s, struct task *t);
-/* A file was mapped executable at [address, address+length) from `offset`: lay the rewritten image over
- * it. Map operations are added to the event being built, remote calls to the batch, which the caller
- * runs with space_run_batch(). fd: ours, open on the file. */
+/* A file was mapped executable at [address, address+length) from `offset`: lay the rewritten image
+ * over it. Map operations are added to the event being built, remote calls to the batch, which the
+ * caller runs with space_run_batch(). fd: ours, open on the file. */
 int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, uint64_t length,
                   uint64_t offset, struct tracee_batch *batch);
 /* Run it; every call must succeed (mmap: at its address). */
 int space_run_batch(struct session *s, struct task *t, struct tracee_batch *batch);
-/* The loaded image whose span or stub area holds the address, or NULL. *ret_address: ELF address. */
+/* The loaded image whose span or stub area holds the address, or NULL. *ret_address: ELF address.
+ */
 struct loaded_image *space_image_at(struct space *space, uint64_t address, uint64_t *ret_address);
 /* Name in the model of mappings that only the recorder has: never shown to the program. */
 #define SPACE_HIDDEN_NAME "[rrtest]"

@@ -28,9 +28,9 @@
 
 struct child_plan {
     struct session *s;
-    int go;      /* read end: the tracer has seized us */
-    int status;  /* write end, cloexec: our pid, then errno of what failed */
-    int outside; /* write end: the pid as its maker sees it; -1: not asked for */
+    int go;                   /* read end: the tracer has seized us */
+    int status;               /* write end, cloexec: our pid, then errno of what failed */
+    int outside;              /* write end: the pid as its maker sees it; -1: not asked for */
     char directory[PATH_MAX]; /* ours */
 };
 
@@ -125,8 +125,8 @@ static void child_main(const struct child_plan *plan)
     _exit(127);
 }
 
-/* Whoever joins a user namespace cannot leave it again, so a go-between does: what it makes is our child.
- * It stays dumpable, or we could not trace it (ptrace(2), access mode checking). */
+/* Whoever joins a user namespace cannot leave it again, so a go-between does: what it makes is our
+ * child. It stays dumpable, or we could not trace it (ptrace(2), access mode checking). */
 static void go_between(const struct child_plan *plan)
 {
     const struct place *place = plan->s->place;
@@ -200,8 +200,10 @@ static int await_execve(struct session *s, pid_t pid, int status_fd)
         if (stop.kind == STOP_DEAD || stop.kind == STOP_EXIT) {
             if (read_pipe(status_fd, &code, sizeof(code)) != sizeof(code))
                 code = EPERM;
-            return rr_error_set(s->error, -code, "the program's process cannot be set up: %s (is "
-                                "seccomp allowed here? see `rrtest doctor`)", strerror(code));
+            return rr_error_set(s->error, -code,
+                                "the program's process cannot be set up: %s (is "
+                                "seccomp allowed here? see `rrtest doctor`)",
+                                strerror(code));
         }
         if (stop.kind == STOP_SECCOMP)
             return 0;
@@ -255,8 +257,10 @@ int start_program(struct session *s)
         if (error) {
             kill(pid, SIGKILL);
             waitpid(pid, NULL, 0);
-            error = rr_error_set(s->error, error, "ptrace is not permitted here (%s): allow "
-                                 "SYS_PTRACE, see `rrtest doctor`", strerror(-error));
+            error = rr_error_set(s->error, error,
+                                 "ptrace is not permitted here (%s): allow "
+                                 "SYS_PTRACE, see `rrtest doctor`",
+                                 strerror(-error));
         }
     }
     if (!error) {

@@ -12,7 +12,8 @@
 /* Real time instead, for `clock: real` and for tests that switch the guard off. */
 static int read_clock(struct session *s, struct task *t, clockid_t id, struct timespec *ret)
 {
-    uint64_t cpu = id == CLOCK_THREAD_CPUTIME_ID || (id < 0 && (id & 4)) ? t->cpu_ns : t->process->cpu_ns;
+    uint64_t cpu =
+        id == CLOCK_THREAD_CPUTIME_ID || (id < 0 && (id & 4)) ? t->cpu_ns : t->process->cpu_ns;
 
     if (s->options->real_clock || (s->options->guards_off & RECORD_GUARD_TIME))
         return clock_gettime(id, ret) < 0 ? -errno : 0;

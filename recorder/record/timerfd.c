@@ -20,7 +20,8 @@ static void arm(struct session *s, struct fd_object *o)
                            (struct clock_deadline){o->timer.next_ns, DEADLINE_OBJECT | o->id, 0});
 }
 
-/* 1 ns from now the kernel's own timer expires; it is readable after its interrupt ran, which is awaited. */
+/* 1 ns from now the kernel's own timer expires; it is readable after its interrupt ran, which is
+ * awaited. */
 static void make_readable(struct fd_object *o)
 {
     struct itimerspec soon = {.it_value = {0, 1}};

@@ -1,5 +1,5 @@
-/* timerfd on virtual time: the real one stays disarmed; a due one is armed with 1 ns so that the kernel
- * makes it readable, and the count that a read returns is corrected. */
+/* timerfd on virtual time: the real one stays disarmed; a due one is armed with 1 ns so that the
+ * kernel makes it readable, and the count that a read returns is corrected. */
 #ifndef RECORDER_RECORD_TIMERFD_H
 #define RECORDER_RECORD_TIMERFD_H
 

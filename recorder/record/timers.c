@@ -53,7 +53,8 @@ static void arm_itimer(struct session *s, struct process *p, uint64_t which)
 
     clock_deadline_remove(s->clock, DEADLINE_PROCESS | p->id, which);
     if (timer->next_ns)
-        clock_deadline_add(s->clock, (struct clock_deadline){timer->next_ns, DEADLINE_PROCESS | p->id, which});
+        clock_deadline_add(
+            s->clock, (struct clock_deadline){timer->next_ns, DEADLINE_PROCESS | p->id, which});
 }
 
 static void fire_itimer(struct session *s, struct process *p, uint64_t which)
@@ -74,8 +75,9 @@ static void arm_posix(struct session *s, struct process *p, struct posix_timer *
 {
     clock_deadline_remove(s->clock, DEADLINE_POSIX | p->id, timer->cookie);
     if (timer->timer.next_ns)
-        clock_deadline_add(s->clock, (struct clock_deadline){timer->timer.next_ns,
-                                                             DEADLINE_POSIX | p->id, timer->cookie});
+        clock_deadline_add(
+            s->clock,
+            (struct clock_deadline){timer->timer.next_ns, DEADLINE_POSIX | p->id, timer->cookie});
 }
 
 static void fire_posix(struct session *s, struct process *p, uint64_t cookie)
@@ -105,7 +107,8 @@ static void fire_posix(struct session *s, struct process *p, uint64_t cookie)
     info.si_code = SI_TIMER;
     info.si_timerid = timer->id;
     info.si_value.sival_ptr = (void *)(uintptr_t)timer->value;
-    signal_send(s, p, timer->notify == SIGEV_THREAD_ID ? session_task_by_ns_tid(s, timer->target) : NULL,
+    signal_send(s, p,
+                timer->notify == SIGEV_THREAD_ID ? session_task_by_ns_tid(s, timer->target) : NULL,
                 &info);
 }
 
@@ -183,7 +186,8 @@ static struct itimerval itimer_value(struct session *s, const struct clock_timer
 {
     uint64_t rest = left(s, timer);
 
-    return (struct itimerval){timeval_of(timer->interval_ns), timeval_of(rest && rest < 1000 ? 1000 : rest)};
+    return (struct itimerval){timeval_of(timer->interval_ns),
+                              timeval_of(rest && rest < 1000 ? 1000 : rest)};
 }
 
 enum call_action model_alarm(struct session *s, struct task *t, struct call *c)
@@ -206,8 +210,9 @@ enum call_action model_setitimer(struct session *s, struct task *t, struct call 
         return call_answer(c, -EINVAL);
     if (c->args[1] && tracee_read(t->tid, c->args[1], &value, sizeof(value)) < 0)
         return call_answer(c, -EFAULT);
-    if (value.it_value.tv_usec < 0 || value.it_value.tv_usec > 999999 || value.it_value.tv_sec < 0 ||
-        value.it_interval.tv_usec < 0 || value.it_interval.tv_usec > 999999)
+    if (value.it_value.tv_usec < 0 || value.it_value.tv_usec > 999999 ||
+        value.it_value.tv_sec < 0 || value.it_interval.tv_usec < 0 ||
+        value.it_interval.tv_usec > 999999)
         return call_answer(c, -EINVAL);
     timer = itimer_of(t->process, c->args[0]);
     old = itimer_value(s, timer);
@@ -283,9 +288,8 @@ static struct itimerspec timer_value(struct session *s, const struct clock_timer
 {
     uint64_t rest = left(s, timer);
 
-    return (struct itimerspec){
-        {(time_t)(timer->interval_ns / NS), (long)(timer->interval_ns % NS)},
-        {(time_t)(rest / NS), (long)(rest % NS)}};
+    return (struct itimerspec){{(time_t)(timer->interval_ns / NS), (long)(timer->interval_ns % NS)},
+                               {(time_t)(rest / NS), (long)(rest % NS)}};
 }
 
 int timers_set(struct session *s, struct clock_timer *timer, clockid_t clock, bool absolute,
@@ -293,10 +297,12 @@ int timers_set(struct session *s, struct clock_timer *timer, clockid_t clock, bo
 {
     const struct timespec *v = &value->it_value;
 
-    if (v->tv_nsec < 0 || v->tv_nsec > 999999999 || v->tv_sec < 0 || value->it_interval.tv_nsec < 0 ||
-        value->it_interval.tv_nsec > 999999999 || value->it_interval.tv_sec < 0)
+    if (v->tv_nsec < 0 || v->tv_nsec > 999999999 || v->tv_sec < 0 ||
+        value->it_interval.tv_nsec < 0 || value->it_interval.tv_nsec > 999999999 ||
+        value->it_interval.tv_sec < 0)
         return -EINVAL;
-    timer->interval_ns = (uint64_t)value->it_interval.tv_sec * NS + (uint64_t)value->it_interval.tv_nsec;
+    timer->interval_ns =
+        (uint64_t)value->it_interval.tv_sec * NS + (uint64_t)value->it_interval.tv_nsec;
     timer->next_ns = 0;
     if (v->tv_sec == 0 && v->tv_nsec == 0)
         return 0;

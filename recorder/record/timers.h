@@ -44,8 +44,8 @@ struct posix_timer {
     int id;
     clockid_t clock;
     int notify, signal;
-    uint64_t value;   /* sigev_value */
-    pid_t target;     /* SIGEV_THREAD_ID */
+    uint64_t value; /* sigev_value */
+    pid_t target;   /* SIGEV_THREAD_ID */
     struct clock_timer timer;
     bool pending;     /* its signal is queued: further expiries are overruns */
     uint64_t missed;  /* while pending */

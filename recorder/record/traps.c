@@ -68,9 +68,9 @@ static int step_once(struct session *s, struct task *t, struct stop *stop)
     return stop->kind == STOP_SIGNAL && stop->signal == SIGTRAP ? 0 : 1;
 }
 
-/* One single step of a walk. 0: done; 1: another stop came (left pending in *stop); negative: gone. The
- * kernel's own SIGCHLD and SIGPIPE (modelled elsewhere) come instead of the instruction, as does the
- * end of a system call: it is stepped again. */
+/* One single step of a walk. 0: done; 1: another stop came (left pending in *stop); negative: gone.
+ * The kernel's own SIGCHLD and SIGPIPE (modelled elsewhere) come instead of the instruction, as
+ * does the end of a system call: it is stepped again. */
 static int single_step(struct session *s, struct task *t, struct stop *stop)
 {
     int got = step_once(s, t, stop);
@@ -80,8 +80,8 @@ static int single_step(struct session *s, struct task *t, struct stop *stop)
     return got;
 }
 
-/* At the start of an instruction that the blob answers: it keeps its state in the page, where another
- * task would destroy it, so nobody may be stopped on the way. */
+/* At the start of an instruction that the blob answers: it keeps its state in the page, where
+ * another task would destroy it, so nobody may be stopped on the way. */
 static bool enters_blob(struct task *t)
 {
     uint64_t address;

@@ -14,8 +14,8 @@ uint64_t traps_original_ip(struct task *t, bool *ret_exact);
 /* Where to continue for an address the program set (an interior one goes to its copy). */
 uint64_t traps_continue_ip(struct task *t, uint64_t ip);
 /* Single-step out of stub and blob instructions that have no original address. */
-/* Walk on from where the last event left the task (behind a system call), as its slice asks for; the
- * slice is over then. */
+/* Walk on from where the last event left the task (behind a system call), as its slice asks for;
+ * the slice is over then. */
 void traps_walk_here(struct session *s, struct task *t);
 bool traps_step_out(struct session *s, struct task *t);
 

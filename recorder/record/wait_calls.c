@@ -1,4 +1,5 @@
-/* wait4 and waitid: the model knows who is a zombie; the kernel then reaps it. Also the identity calls. */
+/* wait4 and waitid: the model knows who is a zombie; the kernel then reaps it. Also the identity
+ * calls. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -19,7 +20,8 @@ struct wanted {
     int options;
 };
 
-static bool matches(struct session *s, struct task *t, const struct wanted *w, const struct process *p)
+static bool matches(struct session *s, struct task *t, const struct wanted *w,
+                    const struct process *p)
 {
     bool clone_child = p->exit_signal != SIGCHLD;
 
@@ -39,7 +41,8 @@ static bool matches(struct session *s, struct task *t, const struct wanted *w, c
 }
 
 /* The child to report, or NULL; *ret_any: there are children at all. */
-static struct process *find(struct session *s, struct task *t, const struct wanted *w, bool *ret_any)
+static struct process *find(struct session *s, struct task *t, const struct wanted *w,
+                            bool *ret_any)
 {
     *ret_any = false;
     for (struct process *p = s->processes; p; p = p->next) {
@@ -127,7 +130,8 @@ enum call_action model_wait4(struct session *s, struct task *t, struct call *c)
     bool any;
     int status;
 
-    if (c->args[2] & ~(uint64_t)(WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL))
+    if (c->args[2] &
+        ~(uint64_t)(WNOHANG | WUNTRACED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL))
         return call_answer(c, -EINVAL);
     if (pid > 0)
         w = (struct wanted){P_PID, pid, w.options};
@@ -160,8 +164,8 @@ static void fill_info(const struct process *p, siginfo_t *info)
     info->si_pid = p->pid;
     info->si_uid = p->uid;
     if (p->zombie) {
-        info->si_code = WIFEXITED(p->status) ? CLD_EXITED
-                                             : (WCOREDUMP(p->status) ? CLD_DUMPED : CLD_KILLED);
+        info->si_code =
+            WIFEXITED(p->status) ? CLD_EXITED : (WCOREDUMP(p->status) ? CLD_DUMPED : CLD_KILLED);
         info->si_status = WIFEXITED(p->status) ? WEXITSTATUS(p->status) : WTERMSIG(p->status);
     } else if (p->stopped) {
         info->si_code = CLD_STOPPED;

@@ -26,7 +26,8 @@ int tracee_install_filter(uint64_t allowed_ip)
     struct sock_fprog program = {sizeof(code) / sizeof(*code), code};
 
     /* the flag spares the tracee the speculation controls that older kernels tie to seccomp */
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program) == 0)
+    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program) ==
+        0)
         return 0;
     if (errno != EINVAL)
         return -errno;

@@ -5,8 +5,9 @@
 #include <stdint.h>
 
 /* Called in the tracee before it runs any program: from now on exactly the `syscall` instruction at
- * allowed_ip reaches the kernel; every other stops at the tracer (SECCOMP_RET_TRACE), and calls of a
- * foreign architecture kill the process. Needs CAP_SYS_ADMIN or PR_SET_NO_NEW_PRIVS. 0 or -errno. */
+ * allowed_ip reaches the kernel; every other stops at the tracer (SECCOMP_RET_TRACE), and calls of
+ * a foreign architecture kill the process. Needs CAP_SYS_ADMIN or PR_SET_NO_NEW_PRIVS. 0 or -errno.
+ */
 int tracee_install_filter(uint64_t allowed_ip);
 
 #endif

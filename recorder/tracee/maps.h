@@ -11,11 +11,12 @@
 
 struct map_entry {
     uint64_t start, end;
-    uint32_t prot, flags;   /* flags: MAP_SHARED or MAP_PRIVATE, MAP_GROWSDOWN */
-    uint32_t file;          /* trace file id; 0: anonymous */
-    uint64_t offset;        /* file offset of start */
-    uint64_t object;        /* recording: identity of the mapped object (futex keys); 0 anonymous private */
-    const char *name;       /* recording: path for /proc/PID/maps; interned by the caller; may be NULL */
+    uint32_t prot, flags; /* flags: MAP_SHARED or MAP_PRIVATE, MAP_GROWSDOWN */
+    uint32_t file;        /* trace file id; 0: anonymous */
+    uint64_t offset;      /* file offset of start */
+    uint64_t
+        object; /* recording: identity of the mapped object (futex keys); 0 anonymous private */
+    const char *name; /* recording: path for /proc/PID/maps; interned by the caller; may be NULL */
 };
 
 struct maps {

@@ -37,7 +37,8 @@ static uint64_t hash_mapping(pid_t tid, int pagemap, const struct map_entry *e, 
 
         if (pages > 512)
             pages = 512;
-        got = pagemap < 0 ? -1 : pread(pagemap, bits, pages * 8, (off_t)(at / TRACEE_PAGE_SIZE * 8));
+        got =
+            pagemap < 0 ? -1 : pread(pagemap, bits, pages * 8, (off_t)(at / TRACEE_PAGE_SIZE * 8));
         for (size_t i = 0; i < pages; i++) {
             /* a shared page may exist without being mapped here: those are always read */
             if (got == (ssize_t)(pages * 8) && (bits[i] >> 62) == 0 && !(e->flags & MAP_SHARED) &&

@@ -14,7 +14,6 @@
 #include "recorder/tracee/tracee.h"
 #include "recorder/tracee/wait.h"
 
-
 int tracee_area_open(struct tracee_area *area)
 {
     int pair[2];
@@ -78,7 +77,7 @@ static void put_call(struct user_regs_struct *r, uint64_t at, uint64_t nr, const
     r->r9 = args[5];
     r->rbx = RECORDER_PAGE_ADDRESS + PAGE_BATCH; /* the blob stores the result there... */
     r->rbp = 1;                                  /* ... and traps after one call */
-    r->eflags &= ~0x100ull; /* no single stepping through the blob */
+    r->eflags &= ~0x100ull;                      /* no single stepping through the blob */
 }
 
 /* Resume until the int3 behind the call; signals that come in meanwhile are kept for later by the
@@ -147,7 +146,9 @@ static int send_fd(const struct tracee_area *area, int fd)
     } control = {0};
     char byte = 0;
     struct iovec iov = {&byte, 1};
-    struct msghdr message = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+    struct msghdr message = {.msg_iov = &iov,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
                              .msg_controllen = sizeof(control)};
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     struct scratch *scratch = (struct scratch *)(void *)(area->page + PAGE_SCRATCH);

@@ -40,7 +40,8 @@ size_t tracee_read_some(pid_t tid, uint64_t address, void *ret, size_t length)
     size_t done = 0;
 
     while (done < length) {
-        /* page by page: a short count of process_vm_readv may lose the readable part of an element */
+        /* page by page: a short count of process_vm_readv may lose the readable part of an element
+         */
         size_t piece = 4096 - ((address + done) & 4095);
         struct iovec local, remote;
         ssize_t n;

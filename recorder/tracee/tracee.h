@@ -13,11 +13,11 @@
 /* The run's recorder area: memfd, our own mapping of its first two pages, the control socket over
  * which fds reach tracees. One per run. */
 struct tracee_area {
-    int memfd;              /* tracees hold it as TRACEE_FD_AREA */
-    int socket;             /* our end; tracees hold the other as TRACEE_FD_SOCKET */
-    int socket_tracee;      /* the tracees' end, -1 once the first one was started */
-    uint8_t *page;          /* RECORDER_PAGE_SIZE bytes, shared with all tracees */
-    uint64_t blob_syscall;  /* address of the untraced `syscall` (followed by int3) */
+    int memfd;             /* tracees hold it as TRACEE_FD_AREA */
+    int socket;            /* our end; tracees hold the other as TRACEE_FD_SOCKET */
+    int socket_tracee;     /* the tracees' end, -1 once the first one was started */
+    uint8_t *page;         /* RECORDER_PAGE_SIZE bytes, shared with all tracees */
+    uint64_t blob_syscall; /* address of the untraced `syscall` (followed by int3) */
 };
 
 #define TRACEE_FD_AREA 998
@@ -49,9 +49,9 @@ int tracee_read_forced(pid_t tid, uint64_t address, void *ret, size_t length);
 /* As much as is readable; returns the count. */
 size_t tracee_read_some(pid_t tid, uint64_t address, void *ret, size_t length);
 
-/* After a single step's SIGTRAP: did it execute nothing? Out of a skipped or finished system call the step
- * first reports the call's end (kernel/entry/common.c, report_single_step: TRAP_BRKPT, a real step has
- * TRAP_TRACE). Worth asking for the first step of a walk. */
+/* After a single step's SIGTRAP: did it execute nothing? Out of a skipped or finished system call
+ * the step first reports the call's end (kernel/entry/common.c, report_single_step: TRAP_BRKPT, a
+ * real step has TRAP_TRACE). Worth asking for the first step of a walk. */
 bool tracee_step_was_empty(pid_t tid);
 
 /* A system call executed by the stopped tracee through the blob. Clobbers its registers: the caller
@@ -81,12 +81,13 @@ int tracee_batch_add_fd(const struct tracee_area *area, struct tracee_batch *bat
 int tracee_batch_run(const struct tracee_area *area, pid_t tid, const struct user_regs_struct *regs,
                      struct tracee_batch *batch);
 
-/* Hand a descriptor of ours to the tracee: its number there in *ret_fd (lowest free, not cloexec). */
+/* Hand a descriptor of ours to the tracee: its number there in *ret_fd (lowest free, not cloexec).
+ */
 int tracee_send_fd(const struct tracee_area *area, pid_t tid, const struct user_regs_struct *regs,
                    int fd, int *ret_fd);
-/* clone(flags, no stack of its own) executed by the stopped tracee through the blob; as above it clobbers
- * the registers. The new task (attached by PTRACE_O_TRACECLONE/FORK) is waited for and stands at its birth
- * stop. The kernel's refusal comes back as its negative errno. */
+/* clone(flags, no stack of its own) executed by the stopped tracee through the blob; as above it
+ * clobbers the registers. The new task (attached by PTRACE_O_TRACECLONE/FORK) is waited for and
+ * stands at its birth stop. The kernel's refusal comes back as its negative errno. */
 int tracee_clone(const struct tracee_area *area, pid_t tid, const struct user_regs_struct *regs,
                  uint64_t flags, pid_t *ret_child);
 

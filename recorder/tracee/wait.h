@@ -12,8 +12,8 @@ enum stop_kind {
     STOP_EXEC,         /* PTRACE_EVENT_EXEC: message = former tid */
     STOP_CLONE,        /* PTRACE_EVENT_{FORK,VFORK,CLONE}: message = new tid */
     STOP_EXIT,         /* PTRACE_EVENT_EXIT: message = status; the task still exists */
-    STOP_INITIAL,      /* PTRACE_EVENT_STOP: birth stop, PTRACE_INTERRUPT or group stop (`signal`) */
-    STOP_DEAD,         /* reaped: `status` */
+    STOP_INITIAL, /* PTRACE_EVENT_STOP: birth stop, PTRACE_INTERRUPT or group stop (`signal`) */
+    STOP_DEAD,    /* reaped: `status` */
 };
 
 struct stop {

@@ -91,8 +91,10 @@ static void test_error_context(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_varints_round_trip),      cmocka_unit_test(test_overlong_varint_fails),
-        cmocka_unit_test(test_hash_depends_on_every_byte), cmocka_unit_test(test_streams_are_independent),
+        cmocka_unit_test(test_varints_round_trip),
+        cmocka_unit_test(test_overlong_varint_fails),
+        cmocka_unit_test(test_hash_depends_on_every_byte),
+        cmocka_unit_test(test_streams_are_independent),
         cmocka_unit_test(test_error_context),
     };
 

@@ -1,4 +1,5 @@
-/* maps: split, cut, protect and move keep the array sorted and disjoint, checked against a page array. */
+/* maps: split, cut, protect and move keep the array sorted and disjoint, checked against a page
+ * array. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -53,7 +54,8 @@ static void random_operation(struct random_stream *r, struct maps *m, struct pag
     maps_apply(m, &op);
     for (uint64_t i = start; i < start + length; i++) {
         if (op.kind == MAP_OP_MAP)
-            page[i] = (struct page){op.prot, op.file, op.offset + (i - start) * TRACEE_PAGE_SIZE, 1};
+            page[i] =
+                (struct page){op.prot, op.file, op.offset + (i - start) * TRACEE_PAGE_SIZE, 1};
         else if (op.kind == MAP_OP_UNMAP)
             page[i].used = 0;
         else
@@ -83,10 +85,13 @@ static void test_random_operations(void **state)
 static void test_remap_grows_and_moves(void **state)
 {
     struct maps m;
-    struct map_op map = {.kind = MAP_OP_MAP, .address = 0x10000, .length = 0x2000, .prot = 3,
-                         .flags = MAP_PRIVATE};
-    struct map_op move = {.kind = MAP_OP_REMAP, .address = 0x10000, .length = 0x2000,
-                          .new_address = 0x40000, .new_length = 0x4000};
+    struct map_op map = {
+        .kind = MAP_OP_MAP, .address = 0x10000, .length = 0x2000, .prot = 3, .flags = MAP_PRIVATE};
+    struct map_op move = {.kind = MAP_OP_REMAP,
+                          .address = 0x10000,
+                          .length = 0x2000,
+                          .new_address = 0x40000,
+                          .new_length = 0x4000};
 
     (void)state;
     maps_init(&m);

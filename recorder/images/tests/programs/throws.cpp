@@ -9,7 +9,10 @@
 
 struct Guard {
     int *count;
-    ~Guard() { ++*count; }
+    ~Guard()
+    {
+        ++*count;
+    }
 };
 
 static int descend(int depth, int *count)
