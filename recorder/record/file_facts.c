@@ -19,7 +19,11 @@
 
 #define NS 1000000000ll
 #define FIRST_INODE 100u
+#define FIRST_STDIO 90u
 #define FIRST_MOUNT 20u
+#define PROC_ROOT_INODE 1u
+#define PROC_ROOT_LINKS 100u
+#define RECORDER_FDS 2u
 #define SHOWN_MINOR 200u  /* of the first own file system; the kernel gives such numbers late */
 #define MOUNTS UINT64_MAX /* the "device" of mount ids */
 #define AHEAD_NS NS       /* what lies further in the future was set by somebody */
@@ -40,7 +44,7 @@ struct file_facts {
     int64_t changed; /* virtual time of the last change of names or attributes */
     uint64_t next_inode, next_mount;
     bool devices_known;
-    uint64_t pipes; /* their device; 0: not known */
+    uint64_t pipes, procfs; /* their devices; 0: not known */
     size_t device_count;
     struct {
         uint64_t device;
@@ -142,8 +146,10 @@ static void learn_devices(struct session *s)
     if (stat(path, &st) == 0 && stat("/tmp", &root) == 0 && st.st_dev != root.st_dev)
         add_device(f, &st, true);
     snprintf(path, sizeof(path), "/proc/%d/root/proc", s->tasks->tid);
-    if (stat(path, &st) == 0)
+    if (stat(path, &st) == 0) {
         add_device(f, &st, true);
+        f->procfs = st.st_dev;
+    }
     if (fstat(s->area.memfd, &st) == 0)
         add_device(f, &st, false);
     if (pipe2(pair, O_CLOEXEC) == 0) {
@@ -252,22 +258,22 @@ static int64_t show_time(struct session *s, struct fact *fact, enum time_kind ki
 }
 
 struct shown_file {
-    uint64_t device, inode;
+    uint64_t device, inode, links, size;
+    mode_t mode;
     int64_t accessed, modified, changed, born; /* ns; born 0: not told */
 };
 
-/* True if anything is to be shown otherwise. Reads are not followed: a file read in the run shows
- * the time of its last change. */
-static bool show(struct session *s, struct shown_file *file)
+static void show_times(struct session *s, struct shown_file *file)
 {
     struct file_facts *f = s->file_facts;
-    bool private = file_facts_is_private(s, file->device);
     bool modified = is_of_this_run(f, file->modified), changed = is_of_this_run(f, file->changed);
-    bool accessed = is_of_this_run(f, file->accessed),
-         born = file->born && is_of_this_run(f, file->born);
+    bool accessed = is_of_this_run(f, file->accessed);
+    bool born = file->born && is_of_this_run(f, file->born);
+    /* earlier runs read it too; who sets times of access in this run changes it */
+    bool read_since = !changed && file->accessed > file->modified;
     struct fact *fact;
 
-    if (times_are_virtual(s) && (modified || changed || accessed || born)) {
+    if (modified || changed || born) {
         fact = fact_of(f, file->device, file->inode);
         if (modified)
             file->modified = show_time(s, fact, TIME_MODIFIED, file->modified);
@@ -279,14 +285,54 @@ static bool show(struct session *s, struct shown_file *file)
             file->born = show_time(s, fact, TIME_BORN, file->born);
         if (born && modified && file->born > file->modified)
             file->born = fact->shown[TIME_BORN] = file->modified;
-        if (accessed)
-            file->accessed = file->modified;
-    } else if (!private) {
-        return false;
     }
-    if (private)
+    if (accessed || read_since)
+        file->accessed = file->modified;
+}
+
+/* The run's stdout and stderr look the same whatever they are this time. */
+static void show_stdio(struct session *s, struct shown_file *file, unsigned index)
+{
+    struct fact *fact = fact_of(s->file_facts, file->device, file->inode);
+    int64_t start = virtual_now(s) - (int64_t)clock_now(s->clock);
+
+    if (times_are_virtual(s)) {
+        file->changed = file->modified = fact->written ? fact->written : start;
+        file->accessed = file->born = start;
+    }
+    if (!file_facts_is_private(s, file->device))
+        file->inode = FIRST_STDIO + index;
+}
+
+/* /proc counts the machine's processes in its links, /proc/PID/fd its descriptors in its size. */
+static void show_counts(struct session *s, struct shown_file *file)
+{
+    uint64_t procfs = s->file_facts->procfs;
+
+    if (!procfs || procfs != file->device || !S_ISDIR(file->mode))
+        return;
+    if (file->inode == PROC_ROOT_INODE)
+        file->links = PROC_ROOT_LINKS;
+    if (file->size >= RECORDER_FDS)
+        file->size -= RECORDER_FDS;
+}
+
+/* Reads are not followed: a file read in the run shows the time of its last change. */
+static void show(struct session *s, struct shown_file *file)
+{
+    unsigned stream = 0;
+
+    while (stream < 2 && !(s->stdio[stream].valid && s->stdio[stream].device == file->device &&
+                           s->stdio[stream].inode == file->inode))
+        stream++;
+    if (stream < 2)
+        show_stdio(s, file, stream);
+    else if (times_are_virtual(s))
+        show_times(s, file);
+    if (file_facts_is_private(s, file->device)) {
+        show_counts(s, file);
         file_facts_show(s, &file->device, &file->inode);
-    return true;
+    }
 }
 
 /* ---- stat and statx ------------------------------------------------------------------------ */
@@ -329,7 +375,7 @@ static struct timespec to_timespec(int64_t ns)
 static void stat_finished(struct session *s, struct task *t, struct call *c)
 {
     uint64_t address = c->args[c->nr == SYS_newfstatat ? 2 : 1];
-    struct shown_file file = {0};
+    struct shown_file file = {0}, before;
     int original = stands_for(t, c);
     struct stat st;
 
@@ -343,13 +389,20 @@ static void stat_finished(struct session *s, struct task *t, struct call *c)
         fstat(original, &st);
     file.device = st.st_dev;
     file.inode = st.st_ino;
+    file.links = st.st_nlink;
+    file.size = (uint64_t)st.st_size;
+    file.mode = st.st_mode;
     file.accessed = from_timespec(&st.st_atim);
     file.modified = from_timespec(&st.st_mtim);
     file.changed = from_timespec(&st.st_ctim);
-    if (!show(s, &file) && original < 0)
+    before = file;
+    show(s, &file);
+    if (memcmp(&before, &file, sizeof(file)) == 0 && original < 0)
         return;
     st.st_dev = file.device;
     st.st_ino = file.inode;
+    st.st_nlink = file.links;
+    st.st_size = (off_t)file.size;
     st.st_atim = to_timespec(file.accessed);
     st.st_mtim = to_timespec(file.modified);
     st.st_ctim = to_timespec(file.changed);
@@ -369,7 +422,7 @@ static void to_statx(struct statx_timestamp *ret, int64_t ns)
 
 static void statx_finished(struct session *s, struct task *t, struct call *c)
 {
-    struct shown_file file;
+    struct shown_file file = {0};
     int original = stands_for(t, c);
     struct statx st;
 
@@ -385,20 +438,24 @@ static void statx_finished(struct session *s, struct task *t, struct call *c)
         st.stx_mnt_id = file_facts_mount(s, st.stx_mnt_id);
     file.device = makedev(st.stx_dev_major, st.stx_dev_minor);
     file.inode = st.stx_ino;
+    file.links = st.stx_nlink;
+    file.size = st.stx_size;
+    file.mode = st.stx_mode;
     file.accessed = st.stx_mask & STATX_ATIME ? from_statx(&st.stx_atime) : 0;
     file.modified = st.stx_mask & STATX_MTIME ? from_statx(&st.stx_mtime) : 0;
     file.changed = st.stx_mask & STATX_CTIME ? from_statx(&st.stx_ctime) : 0;
     file.born = st.stx_mask & STATX_BTIME ? from_statx(&st.stx_btime) : 0;
-    if (show(s, &file)) {
-        st.stx_dev_major = major(file.device);
-        st.stx_dev_minor = minor(file.device);
-        if (st.stx_mask & STATX_INO)
-            st.stx_ino = file.inode;
-        to_statx(&st.stx_atime, file.accessed);
-        to_statx(&st.stx_mtime, file.modified);
-        to_statx(&st.stx_ctime, file.changed);
-        to_statx(&st.stx_btime, file.born);
-    }
+    show(s, &file);
+    st.stx_dev_major = major(file.device);
+    st.stx_dev_minor = minor(file.device);
+    if (st.stx_mask & STATX_INO)
+        st.stx_ino = file.inode;
+    st.stx_nlink = (uint32_t)file.links;
+    st.stx_size = file.size;
+    to_statx(&st.stx_atime, file.accessed);
+    to_statx(&st.stx_mtime, file.modified);
+    to_statx(&st.stx_ctime, file.changed);
+    to_statx(&st.stx_btime, file.born);
     tracee_write(t->tid, c->args[4], &st, sizeof(st));
 }
 

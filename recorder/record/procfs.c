@@ -120,6 +120,11 @@ struct process *procfs_process(struct session *s, int pid)
     return NULL;
 }
 
+bool procfs_is_reaper(const struct session *s, int pid)
+{
+    return pid == 1 && s->place && s->place->own_proc;
+}
+
 static struct task *find_task(struct session *s, const struct process *p, int tid)
 {
     struct task *any = NULL;
@@ -161,9 +166,11 @@ static bool refresh(struct session *s, struct task *reader, struct source *sourc
 
     if (source->pid) {
         request.process = procfs_process(s, source->pid);
-        if (!request.process)
+        if (!request.process && !procfs_is_reaper(s, source->pid))
             return false;
-        request.subject = find_task(s, request.process, source->tid ? source->tid : source->pid);
+        if (request.process)
+            request.subject =
+                find_task(s, request.process, source->tid ? source->tid : source->pid);
     }
     bytes_init(&request.original);
     bytes_init(&text);

@@ -29,5 +29,7 @@ struct procfs_place {
 bool procfs_parse(const char *path, struct procfs_place *ret);
 /* The process or task that a number in this run's /proc means; NULL: none of the run's. */
 struct process *procfs_process(struct session *s, int pid);
+/* Is it pid 1 of the run? */
+bool procfs_is_reaper(const struct session *s, int pid);
 
 #endif

@@ -123,8 +123,14 @@ static unsigned table_size(const struct task *t)
 static struct procfs_task_facts task_facts(const struct procfs_request *r)
 {
     const struct process *p = r->process;
-    struct procfs_task_facts facts = {.state = state_of(r)};
+    struct procfs_task_facts facts = {.state = 'S', .threads = 1, .table_size = 64};
 
+    facts.start_ticks = CLOCK_MONOTONIC_START_NS / NS_PER_TICK;
+    if (!p) {
+        facts.hide_memory = true;
+        return facts;
+    }
+    facts.state = state_of(r);
     facts.parent = p->parent ? p->parent->pid : 1;
     facts.threads = p->live_tasks > 0 ? p->live_tasks : 1;
     facts.table_size = table_size(r->subject);
@@ -136,7 +142,6 @@ static struct procfs_task_facts task_facts(const struct procfs_request *r)
     }
     facts.cpu_ticks = p->cpu_ns / NS_PER_TICK;
     facts.children_cpu_ticks = p->children_cpu_ns / NS_PER_TICK;
-    facts.start_ticks = CLOCK_MONOTONIC_START_NS / NS_PER_TICK;
     facts.memory = memory_of(r);
     return facts;
 }
@@ -157,6 +162,8 @@ static void make_task_stat(const struct procfs_request *r, struct bytes *ret)
 
 static void make_auxv(const struct procfs_request *r, struct bytes *ret)
 {
+    if (!r->process)
+        return;
     if (r->s->options->guards_off & RECORD_GUARD_VDSO)
         bytes_append(ret, r->original.data, r->original.length);
     else
@@ -183,6 +190,14 @@ static void make_empty(const struct procfs_request *r, struct bytes *ret)
 {
     (void)r;
     (void)ret;
+}
+
+static void make_reaper_command(const struct procfs_request *r, struct bytes *ret)
+{
+    static const char command[] = "rrtest-reaper";
+
+    (void)r;
+    bytes_append(ret, command, sizeof(command));
 }
 
 static void make_zero(const struct procfs_request *r, struct bytes *ret)
@@ -292,6 +307,17 @@ static void make_meminfo(const struct procfs_request *r, struct bytes *ret)
     procfs_edit_meminfo(ret, original(r));
 }
 
+static void make_node_meminfo(const struct procfs_request *r, struct bytes *ret)
+{
+    procfs_edit_node_meminfo(ret, original(r));
+}
+
+static void make_frequency(const struct procfs_request *r, struct bytes *ret)
+{
+    (void)r; /* in kHz, as /proc/cpuinfo says */
+    procfs_print(ret, "2000000\n");
+}
+
 static void make_cpuinfo(const struct procfs_request *r, struct bytes *ret)
 {
     procfs_edit_cpuinfo(ret, original(r));
@@ -350,6 +376,12 @@ static const struct replaced_file task_files[] = {
     {"fdinfo/", make_fdinfo, 0}, /* and a number */
 };
 
+/* Pid 1 has our command line and environment, which vary. */
+static const struct replaced_file reaper_files[] = {
+    {"cmdline", make_reaper_command, 0},
+    {"environ", make_empty, 0},
+};
+
 static const struct replaced_file system_files[] = {
     {"uptime", make_uptime, RECORD_GUARD_TIME},
     {"loadavg", make_loadavg, RECORD_GUARD_TIME},
@@ -382,20 +414,30 @@ static const struct replaced_file sysfs_files[] = {
     {"devices/system/cpu/online", make_two_processors, 0},
     {"devices/system/cpu/possible", make_two_processors, 0},
     {"devices/system/cpu/present", make_two_processors, 0},
+    {"*/meminfo", make_node_meminfo, 0},
+    {"*/numastat", make_counters, 0},
+    {"*/vmstat", make_counters, 0},
+    {"*/scaling_cur_freq", make_frequency, 0},
+    {"*/cpuinfo_cur_freq", make_frequency, 0},
 };
 
-static bool is_below(const char *directory, const char *name)
+/* The whole name; "directory/" for all that lies below; an asterisk and an end of it. */
+static bool matches(const char *pattern, const char *name)
 {
-    size_t length = strlen(directory);
+    size_t length = strlen(pattern), total = strlen(name);
 
-    return directory[length - 1] == '/' && strncmp(name, directory, length) == 0;
+    if (pattern[0] == '*')
+        return total >= length && strcmp(name + total - length + 1, pattern + 1) == 0;
+    if (pattern[length - 1] == '/')
+        return strncmp(name, pattern, length) == 0;
+    return strcmp(name, pattern) == 0;
 }
 
 static procfs_maker find(const struct replaced_file *file, size_t count, uint32_t guards_off,
                          const char *name)
 {
     for (size_t i = 0; i < count; i++)
-        if (strcmp(file[i].name, name) == 0 || is_below(file[i].name, name))
+        if (matches(file[i].name, name))
             return file[i].guard & guards_off ? NULL : file[i].make;
     return NULL;
 }
@@ -408,6 +450,12 @@ procfs_maker procfs_find_maker(struct session *s, const struct procfs_place *pla
 
     if (s->options->real_clock)
         guards_off |= RECORD_GUARD_TIME;
+    if (procfs_is_reaper(s, place->pid)) {
+        procfs_maker make = find(reaper_files, COUNT(reaper_files), guards_off, place->name);
+
+        if (make)
+            return make;
+    }
     if (place->pid)
         return find(task_files, COUNT(task_files), guards_off, place->name);
     return find(system_files, COUNT(system_files), guards_off, place->name);

@@ -7,8 +7,8 @@
 struct procfs_request {
     struct session *s;
     struct task *reader;
-    struct process *process; /* whose file it is; NULL: the machine's */
-    struct task *subject;    /* one of its tasks; NULL: it is a zombie */
+    struct process *process; /* whose file it is; NULL: the reaper's or the machine's */
+    struct task *subject;    /* one of its tasks; NULL: it is a zombie or the reaper */
     const char *name;        /* as procfs_place.name */
     struct bytes original;   /* the kernel's text, with a NUL behind it */
 };

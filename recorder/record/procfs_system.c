@@ -69,6 +69,20 @@ void procfs_edit_meminfo(struct bytes *ret, const char *text)
     }
 }
 
+void procfs_edit_node_meminfo(struct bytes *ret, const char *text)
+{
+    while (*text) {
+        size_t length = strcspn(text, "\n"), before = strspn(text, "Node 0123456789");
+        size_t key = before < length ? strcspn(text + before, ":\n") : 0;
+
+        if (text[before + key] == ':')
+            procfs_print(ret, "%.*s:%15lu%s\n", (int)(before + key), text,
+                         memory_value(text + before, key), text[length - 1] == 'B' ? " kB" : "");
+        text += length;
+        text += *text == '\n';
+    }
+}
+
 /* The frequency is the only line that moves. */
 void procfs_edit_cpuinfo(struct bytes *ret, const char *text)
 {

@@ -153,6 +153,8 @@ void procfs_edit_status(struct bytes *ret, const char *text, const struct procfs
 
 static const uint8_t stat_zero[] = {10, 11, 12, 13, 21, 29, 30, 35, 36, 37, 39, 42, 43, 44};
 
+static const uint8_t stat_address[] = {26, 27, 28, 45, 46, 47, 48, 49, 50, 51};
+
 static void set_field(char field[][24], int number, uint64_t value)
 {
     snprintf(field[number], sizeof(field[number]), "%lu", (unsigned long)value);
@@ -195,6 +197,8 @@ void procfs_edit_stat(struct bytes *ret, const char *text, const struct procfs_t
     set_field(field, 32, facts->blocked & 0x7fffffff);
     set_field(field, 33, facts->ignored & 0x7fffffff);
     set_field(field, 34, facts->caught & 0x7fffffff);
+    for (size_t i = 0; facts->hide_memory && i < sizeof(stat_address); i++)
+        set_field(field, stat_address[i], 0);
     for (int i = 3; i <= count; i++)
         procfs_print(ret, " %s", field[i]);
     bytes_append(ret, "\n", 1);

@@ -49,7 +49,7 @@ struct procfs_task_facts {
     int seccomp_mode; /* of the program's own filters */
     unsigned seccomp_filters;
     uint64_t cpu_ticks, children_cpu_ticks, start_ticks; /* in 1/100 s */
-    uint64_t personality;
+    bool hide_memory; /* addresses too: it is no program of the run */
     struct procfs_memory memory;
 };
 
@@ -90,6 +90,8 @@ void procfs_text_uptime(struct bytes *ret, const struct procfs_system_facts *fac
 void procfs_text_loadavg(struct bytes *ret, const struct procfs_system_facts *facts);
 void procfs_text_stat(struct bytes *ret, const struct procfs_system_facts *facts);
 void procfs_edit_meminfo(struct bytes *ret, const char *text);
+/* /sys/devices/system/node/node0/meminfo: each line begins with "Node 0 ". */
+void procfs_edit_node_meminfo(struct bytes *ret, const char *text);
 void procfs_edit_cpuinfo(struct bytes *ret, const char *text);
 /* Every decimal number that stands alone becomes 0, and the blanks before it one: the shape of the
  * text stays, its counters do not. Numbers at the beginning of a line (interrupts, for one) stay.

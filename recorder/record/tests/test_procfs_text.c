@@ -211,6 +211,12 @@ static void test_system(void **state)
     assert_string_equal(finish(&text), "MemTotal:        8388608 kB\nMemFree:         4194304 kB\n"
                                        "Dirty:                 0 kB\nHugePages_Total:       0\n");
     bytes_clear(&text);
+    procfs_edit_node_meminfo(&text, "Node 0 MemTotal: 7301336 kB\nNode 0 Dirty: 1 kB\n"
+                                    "Node 0 HugePages_Free:      3\n");
+    assert_string_equal(finish(&text), "Node 0 MemTotal:        8388608 kB\n"
+                                       "Node 0 Dirty:              0 kB\n"
+                                       "Node 0 HugePages_Free:              0\n");
+    bytes_clear(&text);
     procfs_edit_cpuinfo(&text, "processor\t: 0\ncpu MHz\t\t: 2593.904\ncache size\t: 512 KB\n");
     assert_string_equal(finish(&text),
                         "processor\t: 0\ncpu MHz\t\t: 2000.000\ncache size\t: 512 KB\n");
