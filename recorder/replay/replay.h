@@ -1,5 +1,6 @@
 /* Replay a trace: apply what the events say, nothing else. Links no scheduler policy, no rewriter,
- * no system-call semantics; opens no recorded path; executes no recorded file. */
+ * no system-call semantics; opens no recorded path; executes no recorded file, and lets the kernel
+ * execute none of the program's system calls. */
 #ifndef RECORDER_REPLAY_REPLAY_H
 #define RECORDER_REPLAY_REPLAY_H
 
@@ -9,11 +10,13 @@
 #include "recorder/base/error.h"
 
 struct replay_options {
-    const char *trace;
-    bool verify;   /* registers at each event, memory checksums */
+    const char *trace; /* its directory */
+    /* all registers at each event, memory checksums; without it only ticks, instruction and stack
+     * pointers and the numbers of system calls are checked */
+    bool verify;
     int stdout_fd; /* -1: discard */
     int stderr_fd;
-    bool (*interrupted)(void *context);
+    bool (*interrupted)(void *context); /* asked every 10 ms; true ends the replay */
     void *interrupted_context;
 };
 
@@ -33,7 +36,13 @@ struct replay_result {
 };
 void replay_result_done(struct replay_result *result);
 
-/* 0: *ret is filled. Negative: no replay was possible (damaged trace, missing permission...). */
+/* 0: *ret is filled. Negative: no replay was possible: -EBADMSG a damaged trace, -EPERM and -ENOSYS
+ * what is not permitted here, -EOPNOTSUPP a trace of a processor with more features, and others.
+ *
+ * One replay at a time in a process: it waits for children of its own and borrows SIGALRM with
+ * ITIMER_REAL, SIGPIPE and SIGCHLD, which it puts back. Best pinned to one CPU (design.md section
+ * 1): the processes it starts inherit that. No process is left behind, even if this one is killed.
+ */
 int replay_run(const struct replay_options *options, struct replay_result *ret,
                struct rr_error *error);
 

@@ -259,10 +259,14 @@ static int arrive_preempted(struct replay_session *r, struct replay_task *t)
     return error ? error : check_registers(r, t, false);
 }
 
-/* Registers that stand at the entry of a system call. */
-static bool at_call(const struct user_regs_struct *regs)
+/* An event without a stop of its own finds its task where the last event left it, but for a task
+ * that ends in a system call: it comes there first. */
+static bool ends_in_call(const struct replay_task *t, const struct event *e)
 {
-    return (int64_t)regs->orig_rax >= 0;
+    bool there = t->known && t->regs.rip == e->before.rip && t->ticks == e->ticks &&
+                 t->atomics == e->atomics;
+
+    return !t->parked && !there && (int64_t)e->before.orig_rax >= 0;
 }
 
 int replay_run_to_event(struct replay_session *r, struct replay_task *t)
@@ -283,9 +287,8 @@ int replay_run_to_event(struct replay_session *r, struct replay_task *t)
     case EVENT_STRAY:
         return arrive_signal(r, t);
     case EVENT_EXIT:
-    case EVENT_CHECKSUM: /* a task that ends itself comes to its last call; others end where they
-                            are */
-        if (t->parked || !at_call(&e->before))
+    case EVENT_CHECKSUM:
+        if (!ends_in_call(t, e))
             return 0;
         error = arrive_call(r, t);
         t->parked = error == 0;

@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -330,6 +332,48 @@ static void test_interrupted(void **state)
     assert_int_equal(script_replay(&s, &options, &result, &error), 0);
     assert_int_equal(result.verdict, REPLAY_INTERRUPTED);
     replay_result_done(&result);
+    script_remove(&s);
+}
+
+static bool tell_and_go_on(void *context)
+{
+    return write(*(int *)context, "r", 1) != 1;
+}
+
+/* SIGKILL of the replayer leaves no tracee behind. */
+static void test_killed_replayer(void **state)
+{
+    struct script s;
+    char byte;
+    int fds[2], dead = 0;
+    pid_t pid;
+
+    (void)state;
+    script_open(&s);
+    script_exec(&s, 1, program_stuck);
+    script_calls(&s, 1, SYS_getpid, program_first_call, 0);
+    script_finish(&s, 0);
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    assert_int_equal(pipe(fds), 0);
+    pid = fork();
+    if (pid == 0) {
+        struct replay_options options = {.trace = s.directory,
+                                         .stdout_fd = -1,
+                                         .stderr_fd = -1,
+                                         .interrupted = tell_and_go_on,
+                                         .interrupted_context = &fds[1]};
+        struct replay_result result;
+
+        replay_run(&options, &result, NULL);
+        _exit(1);
+    }
+    assert_int_equal(read(fds[0], &byte, 1), 1); /* it waits for the tracee that does not stop */
+    kill(pid, SIGKILL);
+    while (waitpid(-1, NULL, __WALL) > 0)
+        dead++;
+    assert_int_equal(dead, 3); /* the replayer, the empty process, the task */
+    close(fds[0]);
+    close(fds[1]);
     script_remove(&s);
 }
 
@@ -936,6 +980,7 @@ int main(void)
         cmocka_unit_test(test_tick_never_comes),
         cmocka_unit_test(test_runaway),
         cmocka_unit_test(test_interrupted),
+        cmocka_unit_test(test_killed_replayer),
         cmocka_unit_test(test_instruction),
         cmocka_unit_test(test_cpuid_table),
         cmocka_unit_test(test_fault_and_handler),
