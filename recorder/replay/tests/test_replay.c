@@ -230,7 +230,7 @@ static void test_atomics_and_steps(void **state)
     e = script_event(&s, EVENT_PREEMPT, 1);
     e.counter = 1;
     e.ticks = e.atomics = 30;
-    e.steps = 3; /* out of the blob's call, inc, dec */
+    e.steps = 2; /* inc, dec */
     e.before.rip = script_address(program_counted) + 6;
     e.before.r13 = e.before.r14 = 30;
     e.before.rbx = 70;
@@ -255,7 +255,7 @@ static void test_wrong_step(void **state)
 
     (void)state;
     ticking(&s, 100);
-    e = preempted(&s, 60, 2); /* the registers are those before the step */
+    e = preempted(&s, 60, 1); /* the registers are those before the step */
     e.before.rbx = e.after.rbx = 41;
     script_append(&s, &e);
     script_finish(&s, 0);
