@@ -174,7 +174,7 @@ static size_t poll_need(const struct task *t)
 {
     const struct call *c = &t->call;
 
-    if (t->state != TASK_PARKED || c->woken || c->ready)
+    if (t->state != TASK_PARKED || c->ready)
         return 0;
     return c->poll_count + (c->borrowed[0].events != 0) + (c->borrowed[1].events != 0);
 }
@@ -215,12 +215,13 @@ static void wake_polled(struct session *s)
 
     if (n > 0)
         got = poll(s->poll_set, n, 0);
-    if (got <= 0)
-        return;
     for (struct task *t = s->tasks; t; t = t->next) {
         size_t need = poll_need(t);
 
-        for (size_t i = 0; i < need; i++)
+        /* who was woken for what another one took meanwhile sleeps on */
+        if (need > 0)
+            t->call.woken = t->call.timed_out;
+        for (size_t i = 0; i < need && got > 0; i++)
             if (s->poll_set[at + i].revents & s->poll_set[at + i].events)
                 t->call.woken = true;
         at += need;

@@ -40,9 +40,9 @@ void timerfd_fire(struct session *s, uint64_t id)
         if (o->id != id)
             continue;
         count = clock_timer_expire(&o->timer, clock_now(s->clock));
-        o->expirations += count;
-        if (count > 0)
+        if (count > 0 && o->expirations == 0) /* else it is readable already */
             make_readable(o);
+        o->expirations += count;
         arm(s, o);
         s->state_changed = true;
     }
