@@ -236,7 +236,7 @@ case_begin "dump and stats, for people and machines"
 run rrtest record -q -o trace sh -c 'echo hello; exit 3'
 run rrtest dump trace
 expect_status 0
-expect_stdout_has "execve"
+expect_stdout_has " exec "
 run rrtest stats trace
 expect_status 0
 run rrtest stats --json trace

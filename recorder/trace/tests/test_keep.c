@@ -269,6 +269,9 @@ static void unpack_golden(const char *path)
     bytes_done(&text);
 }
 
+/* The kinds that there were when the golden trace was made: later ones come behind them. */
+#define GOLDEN_EVENTS 13
+
 static void test_golden(void **state)
 {
     char *directory = sample_directory(), *path = sample_path(directory, "golden");
@@ -278,7 +281,7 @@ static void test_golden(void **state)
     (void)state;
     unpack_golden(path);
     assert_int_equal(sample_check(path, &events, &error), 0);
-    assert_int_equal(events, SAMPLE_EVENTS);
+    assert_int_equal(events, GOLDEN_EVENTS);
     free(path);
     sample_remove(directory);
 }
