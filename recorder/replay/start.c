@@ -110,13 +110,28 @@ static int seize(pid_t pid)
     return ptrace(PTRACE_SEIZE, pid, 0, options) < 0 ? -errno : 0;
 }
 
+/* The child ended before it was ready. */
+static int child_failed(struct replay_session *r, int status_fd, int error)
+{
+    int code;
+
+    if (read(status_fd, &code, sizeof(code)) != sizeof(code))
+        return rr_error_set(r->error, error,
+                            "ptrace is not permitted here (%s): allow SYS_PTRACE, see `rrtest "
+                            "doctor`",
+                            strerror(-error));
+    return rr_error_set(r->error, -code,
+                        "replay's first process cannot be set up: %s (is seccomp allowed here, and "
+                        "are %d open files? see `rrtest doctor`)",
+                        strerror(code), TRACEE_FD_SOCKET + 1);
+}
+
 static int await_filter(struct replay_session *r, pid_t pid, int status_fd)
 {
     struct stop stop;
 
     for (;;) {
         int got = wait_next(pid, true, &stop);
-        int code;
 
         if (got == -EINTR)
             continue;
@@ -125,14 +140,8 @@ static int await_filter(struct replay_session *r, pid_t pid, int status_fd)
                                 strerror(-got));
         if (stop.kind == STOP_SECCOMP)
             return 0;
-        if (stop.kind == STOP_DEAD) {
-            if (read(status_fd, &code, sizeof(code)) != sizeof(code))
-                code = EPERM;
-            return rr_error_set(r->error, -code,
-                                "replay's first process cannot be set up: %s (is seccomp allowed "
-                                "here? see `rrtest doctor`)",
-                                strerror(code));
-        }
+        if (stop.kind == STOP_DEAD)
+            return child_failed(r, status_fd, -EPERM);
         ptrace(PTRACE_CONT, pid, 0, 0);
     }
 }
@@ -153,11 +162,10 @@ static int launch(struct replay_session *r, int pipes[2][2], pid_t *ret_pid)
     close_fd(&pipes[0][0]);
     close_fd(&pipes[1][1]);
     error = seize(pid);
-    if (error)
-        return rr_error_set(r->error, error,
-                            "ptrace is not permitted here (%s): allow SYS_PTRACE, see `rrtest "
-                            "doctor`",
-                            strerror(-error));
+    if (error) {
+        close_fd(&pipes[0][1]); /* it does not wait for us any more */
+        return child_failed(r, pipes[1][0], error);
+    }
     if (write(pipes[0][1], "g", 1) != 1)
         return rr_error_set(r->error, -EPIPE, "replay's first process ended at once");
     return await_filter(r, pid, pipes[1][0]);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -950,6 +951,30 @@ static void test_parked_task_must_not_run(void **state)
     script_remove(&s);
 }
 
+/* What a replay needs and does not get is named. */
+static void test_too_few_files(void **state)
+{
+    const struct rlimit few = {64, 64};
+    struct script s;
+    int status;
+
+    (void)state;
+    three_calls(&s);
+    script_finish(&s, 0);
+    if (fork() == 0) {
+        struct replay_options options = {.trace = s.directory, .stdout_fd = -1, .stderr_fd = -1};
+        struct replay_result result;
+        struct rr_error error = {0};
+
+        setrlimit(RLIMIT_NOFILE, &few);
+        replay_run(&options, &result, &error);
+        _exit(strstr(error.message, "1000 open files") ? 0 : 1);
+    }
+    assert_true(wait(&status) > 0);
+    assert_int_equal(status, 0);
+    script_remove(&s);
+}
+
 /* A leaf 7 with everything: no processor has it. */
 static void test_missing_processor_features(void **state)
 {
@@ -1003,6 +1028,7 @@ int main(void)
         cmocka_unit_test(test_unknown_task),
         cmocka_unit_test(test_impossible_maps),
         cmocka_unit_test(test_parked_task_must_not_run),
+        cmocka_unit_test(test_too_few_files),
         cmocka_unit_test(test_missing_processor_features),
     };
 
