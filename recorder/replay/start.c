@@ -114,8 +114,12 @@ static int seize(pid_t pid)
 static int child_failed(struct replay_session *r, int status_fd, int error)
 {
     int code;
+    ssize_t got;
 
-    if (read(status_fd, &code, sizeof(code)) != sizeof(code))
+    do
+        got = read(status_fd, &code, sizeof(code));
+    while (got < 0 && errno == EINTR);
+    if (got != sizeof(code))
         return rr_error_set(r->error, error,
                             "ptrace is not permitted here (%s): allow SYS_PTRACE, see `rrtest "
                             "doctor`",

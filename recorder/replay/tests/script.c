@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -169,6 +170,20 @@ void script_finish(struct script *s, int status)
         fail_msg("%s", error.message);
     trace_writer_close(s->writer);
     s->writer = NULL;
+}
+
+void script_three_calls(struct script *s)
+{
+    static const char text[] = "written";
+    struct event e;
+
+    script_open(s);
+    script_exec(s, 1, program_calls);
+    e = script_call(s, 1, EVENT_SYSCALL, 0, program_first_call);
+    e.after.rax = SYS_write;
+    e.output = (struct event_output){1, (const uint8_t *)text, strlen(text)};
+    script_append(s, &e);
+    script_calls(s, 1, SYS_write, program_second_call, SYS_getpid);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)

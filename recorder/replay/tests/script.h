@@ -60,6 +60,9 @@ void script_end(struct script *s, int status);
 void script_finish(struct script *s, int status);
 void script_remove(struct script *s);
 
+/* A program that has made two of its three calls; the first wrote "written". getpid is next. */
+void script_three_calls(struct script *s);
+
 /* Replay with the options (trace is filled in); returns replay_run's. Fails when a process is left.
  */
 int script_replay(struct script *s, struct replay_options *options, struct replay_result *ret,
