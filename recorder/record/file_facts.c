@@ -1,20 +1,17 @@
 /* A table of the files whose numbers or times are not shown as they are. */
 #include "recorder/record/file_facts.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "recorder/record/fds.h"
-#include "recorder/record/procfs.h"
+#include "recorder/record/place.h"
 #include "recorder/record/start.h"
 
 #define NS 1000000000ll
@@ -24,6 +21,9 @@
 #define PROC_ROOT_INODE 1u
 #define PROC_ROOT_LINKS 100u
 #define RECORDER_FDS 2u
+#define SHARED_DIRECTORY "/tmp" /* the parent of START_TMPDIR */
+#define SHARED_LINKS 10u
+#define SHARED_SIZE 4096u
 #define SHOWN_MINOR 200u  /* of the first own file system; the kernel gives such numbers late */
 #define MOUNTS UINT64_MAX /* the "device" of mount ids */
 #define AHEAD_NS NS       /* what lies further in the future was set by somebody */
@@ -44,7 +44,10 @@ struct file_facts {
     int64_t changed; /* virtual time of the last change of names or attributes */
     uint64_t next_inode, next_mount;
     bool devices_known;
-    uint64_t pipes, procfs; /* their devices; 0: not known */
+    uint64_t pipes, procfs;               /* their devices; 0: not known */
+    uint64_t shared_device, shared_inode; /* where TMPDIR lies, with everybody else's files */
+    uint64_t tmpdir_device, tmpdir_inode;
+    int64_t tmpdir_modified; /* before the run did anything in it */
     size_t device_count;
     struct {
         uint64_t device;
@@ -52,12 +55,17 @@ struct file_facts {
     } device[4];
 };
 
+static int64_t from_timespec(const struct timespec *t)
+{
+    return t->tv_sec * NS + t->tv_nsec;
+}
+
 static int64_t real_now(clockid_t id)
 {
     struct timespec now;
 
     clock_gettime(id, &now);
-    return now.tv_sec * NS + now.tv_nsec;
+    return from_timespec(&now);
 }
 
 struct file_facts *file_facts_new(void)
@@ -132,19 +140,35 @@ static void add_device(struct file_facts *f, const struct stat *st, bool renumbe
     f->device[f->device_count++].renumbered = renumbered;
 }
 
+void file_facts_started(struct session *s)
+{
+    struct file_facts *f = s->file_facts;
+    struct stat st, shared;
+    char path[128];
+
+    if (!s->place || !s->place->tmpdir)
+        return;
+    snprintf(path, sizeof(path), "/proc/%d/root" START_TMPDIR, s->tasks->tid);
+    if (stat(path, &st) < 0 || stat(SHARED_DIRECTORY, &shared) < 0)
+        return;
+    add_device(f, &st, true);
+    f->tmpdir_device = st.st_dev;
+    f->tmpdir_inode = st.st_ino;
+    f->tmpdir_modified = from_timespec(&st.st_mtim);
+    f->shared_device = shared.st_dev;
+    f->shared_inode = shared.st_ino;
+}
+
 static void learn_devices(struct session *s)
 {
     struct file_facts *f = s->file_facts;
-    struct stat st, root;
+    struct stat st;
     char path[128];
     int pair[2];
 
     if (f->devices_known || !s->tasks)
         return;
     f->devices_known = true;
-    snprintf(path, sizeof(path), "/proc/%d/root" START_TMPDIR, s->tasks->tid);
-    if (stat(path, &st) == 0 && stat("/tmp", &root) == 0 && st.st_dev != root.st_dev)
-        add_device(f, &st, true);
     snprintf(path, sizeof(path), "/proc/%d/root/proc", s->tasks->tid);
     if (stat(path, &st) == 0) {
         add_device(f, &st, true);
@@ -257,11 +281,26 @@ static int64_t show_time(struct session *s, struct fact *fact, enum time_kind ki
     return fact->shown[kind];
 }
 
-struct shown_file {
-    uint64_t device, inode, links, size;
-    mode_t mode;
-    int64_t accessed, modified, changed, born; /* ns; born 0: not told */
-};
+static int64_t virtual_start(struct session *s)
+{
+    return virtual_now(s) - (int64_t)clock_now(s->clock);
+}
+
+static bool is_tmpdir(const struct file_facts *f, const struct shown_file *file)
+{
+    return f->tmpdir_inode && file->device == f->tmpdir_device && file->inode == f->tmpdir_inode;
+}
+
+/* The run's own file systems may be as old as the worker or as new as the run: they do not tell. */
+static bool is_scenery(struct session *s, const struct shown_file *file)
+{
+    const struct file_facts *f = s->file_facts;
+
+    if (!file_facts_is_private(s, file->device))
+        return false;
+    return file->device == f->procfs ||
+           (is_tmpdir(f, file) && file->modified == f->tmpdir_modified);
+}
 
 static void show_times(struct session *s, struct shown_file *file)
 {
@@ -269,10 +308,12 @@ static void show_times(struct session *s, struct shown_file *file)
     bool modified = is_of_this_run(f, file->modified), changed = is_of_this_run(f, file->changed);
     bool accessed = is_of_this_run(f, file->accessed);
     bool born = file->born && is_of_this_run(f, file->born);
-    /* earlier runs read it too; who sets times of access in this run changes it */
-    bool read_since = !changed && file->accessed > file->modified;
     struct fact *fact;
 
+    if (is_scenery(s, file)) {
+        file->accessed = file->modified = file->changed = file->born = virtual_start(s);
+        return;
+    }
     if (modified || changed || born) {
         fact = fact_of(f, file->device, file->inode);
         if (modified)
@@ -286,15 +327,18 @@ static void show_times(struct session *s, struct shown_file *file)
         if (born && modified && file->born > file->modified)
             file->born = fact->shown[TIME_BORN] = file->modified;
     }
-    if (accessed || read_since)
+    /* earlier runs have read it; but who sets a time of access in this run changes the file */
+    if (accessed || !changed || is_tmpdir(f, file))
         file->accessed = file->modified;
+    if (is_tmpdir(f, file))
+        file->born = virtual_start(s);
 }
 
 /* The run's stdout and stderr look the same whatever they are this time. */
 static void show_stdio(struct session *s, struct shown_file *file, unsigned index)
 {
     struct fact *fact = fact_of(s->file_facts, file->device, file->inode);
-    int64_t start = virtual_now(s) - (int64_t)clock_now(s->clock);
+    int64_t start = virtual_start(s);
 
     if (times_are_virtual(s)) {
         file->changed = file->modified = fact->written ? fact->written : start;
@@ -317,14 +361,29 @@ static void show_counts(struct session *s, struct shown_file *file)
         file->size -= RECORDER_FDS;
 }
 
+/* Programs that go to TMPDIR look at its parent on their way; what others do there is not shown. */
+static bool show_shared(struct session *s, struct shown_file *file)
+{
+    if (file->device != s->file_facts->shared_device || file->inode != s->file_facts->shared_inode)
+        return false;
+    file->links = SHARED_LINKS;
+    file->size = SHARED_SIZE;
+    file->blocks = SHARED_SIZE / 512;
+    if (times_are_virtual(s))
+        file->accessed = file->modified = file->changed = virtual_start(s);
+    return true;
+}
+
 /* Reads are not followed: a file read in the run shows the time of its last change. */
-static void show(struct session *s, struct shown_file *file)
+void file_facts_show_file(struct session *s, struct shown_file *file)
 {
     unsigned stream = 0;
 
     while (stream < 2 && !(s->stdio[stream].valid && s->stdio[stream].device == file->device &&
                            s->stdio[stream].inode == file->inode))
         stream++;
+    if (show_shared(s, file))
+        return;
     if (stream < 2)
         show_stdio(s, file, stream);
     else if (times_are_virtual(s))
@@ -333,167 +392,6 @@ static void show(struct session *s, struct shown_file *file)
         show_counts(s, file);
         file_facts_show(s, &file->device, &file->inode);
     }
-}
-
-/* ---- stat and statx ------------------------------------------------------------------------ */
-
-/* A replaced file of procfs that the call asks about by its descriptor: what it stands for; else
- * -1. */
-static int stands_for(struct task *t, const struct call *c)
-{
-    uint64_t flags = c->nr == SYS_statx ? c->args[2] : c->args[3];
-    char first;
-
-    if (c->nr == SYS_fstat)
-        return procfs_original(t, (int)c->args[0]);
-    if (c->nr == SYS_stat || c->nr == SYS_lstat || !(flags & AT_EMPTY_PATH))
-        return -1;
-    if (c->args[1] && (tracee_read(t->tid, c->args[1], &first, 1) < 0 || first))
-        return -1;
-    return procfs_original(t, (int)c->args[0]);
-}
-
-/* What only the recorder has: its memory file, its socket, and the links to them. */
-static bool is_ours(struct session *s, struct task *t, const struct call *c, uint64_t device,
-                    mode_t mode)
-{
-    if (c->nr == SYS_fstat || !(S_ISSOCK(mode) || file_facts_is_private(s, device)))
-        return false;
-    return procfs_path_is_ours(t, c->args[c->nr == SYS_stat || c->nr == SYS_lstat ? 0 : 1]);
-}
-
-static int64_t from_timespec(const struct timespec *t)
-{
-    return t->tv_sec * NS + t->tv_nsec;
-}
-
-static struct timespec to_timespec(int64_t ns)
-{
-    return (struct timespec){ns / NS, ns % NS};
-}
-
-static void stat_finished(struct session *s, struct task *t, struct call *c)
-{
-    uint64_t address = c->args[c->nr == SYS_newfstatat ? 2 : 1];
-    struct shown_file file = {0}, before;
-    int original = stands_for(t, c);
-    struct stat st;
-
-    if (c->result < 0 || tracee_read(t->tid, address, &st, sizeof(st)) < 0)
-        return;
-    if (is_ours(s, t, c, st.st_dev, st.st_mode)) {
-        c->result = -ENOENT;
-        return;
-    }
-    if (original >= 0)
-        fstat(original, &st);
-    file.device = st.st_dev;
-    file.inode = st.st_ino;
-    file.links = st.st_nlink;
-    file.size = (uint64_t)st.st_size;
-    file.mode = st.st_mode;
-    file.accessed = from_timespec(&st.st_atim);
-    file.modified = from_timespec(&st.st_mtim);
-    file.changed = from_timespec(&st.st_ctim);
-    before = file;
-    show(s, &file);
-    if (memcmp(&before, &file, sizeof(file)) == 0 && original < 0)
-        return;
-    st.st_dev = file.device;
-    st.st_ino = file.inode;
-    st.st_nlink = file.links;
-    st.st_size = (off_t)file.size;
-    st.st_atim = to_timespec(file.accessed);
-    st.st_mtim = to_timespec(file.modified);
-    st.st_ctim = to_timespec(file.changed);
-    tracee_write(t->tid, address, &st, sizeof(st));
-}
-
-static int64_t from_statx(const struct statx_timestamp *t)
-{
-    return t->tv_sec * NS + t->tv_nsec;
-}
-
-static void to_statx(struct statx_timestamp *ret, int64_t ns)
-{
-    ret->tv_sec = ns / NS;
-    ret->tv_nsec = (uint32_t)(ns % NS);
-}
-
-static void statx_finished(struct session *s, struct task *t, struct call *c)
-{
-    struct shown_file file = {0};
-    int original = stands_for(t, c);
-    struct statx st;
-
-    if (c->result < 0 || tracee_read(t->tid, c->args[4], &st, sizeof(st)) < 0)
-        return;
-    if (is_ours(s, t, c, makedev(st.stx_dev_major, st.stx_dev_minor), st.stx_mode)) {
-        c->result = -ENOENT;
-        return;
-    }
-    if (original >= 0)
-        statx(original, "", AT_EMPTY_PATH, (unsigned)c->args[3], &st);
-    if (st.stx_mask & STATX_MNT_ID)
-        st.stx_mnt_id = file_facts_mount(s, st.stx_mnt_id);
-    file.device = makedev(st.stx_dev_major, st.stx_dev_minor);
-    file.inode = st.stx_ino;
-    file.links = st.stx_nlink;
-    file.size = st.stx_size;
-    file.mode = st.stx_mode;
-    file.accessed = st.stx_mask & STATX_ATIME ? from_statx(&st.stx_atime) : 0;
-    file.modified = st.stx_mask & STATX_MTIME ? from_statx(&st.stx_mtime) : 0;
-    file.changed = st.stx_mask & STATX_CTIME ? from_statx(&st.stx_ctime) : 0;
-    file.born = st.stx_mask & STATX_BTIME ? from_statx(&st.stx_btime) : 0;
-    show(s, &file);
-    st.stx_dev_major = major(file.device);
-    st.stx_dev_minor = minor(file.device);
-    if (st.stx_mask & STATX_INO)
-        st.stx_ino = file.inode;
-    st.stx_nlink = (uint32_t)file.links;
-    st.stx_size = file.size;
-    to_statx(&st.stx_atime, file.accessed);
-    to_statx(&st.stx_mtime, file.modified);
-    to_statx(&st.stx_ctime, file.changed);
-    to_statx(&st.stx_btime, file.born);
-    tracee_write(t->tid, c->args[4], &st, sizeof(st));
-}
-
-enum call_action model_stat(struct session *s, struct task *t, struct call *c)
-{
-    (void)s;
-    (void)t;
-    c->finish = c->nr == SYS_statx ? statx_finished : stat_finished;
-    return CALL_RUN;
-}
-
-/* ---- statfs -------------------------------------------------------------------------------- */
-
-static void statfs_finished(struct session *s, struct task *t, struct call *c)
-{
-    int original = c->nr == SYS_fstatfs ? procfs_original(t, (int)c->args[0]) : -1;
-    struct statfs st;
-
-    (void)s;
-    if (c->result < 0 || tracee_read(t->tid, c->args[1], &st, sizeof(st)) < 0)
-        return;
-    if (original >= 0)
-        fstatfs(original, &st);
-    if (st.f_type == TMPFS_MAGIC) {
-        memset(&st.f_fsid, 0, sizeof(st.f_fsid)); /* random for each mount */
-    } else if (st.f_blocks > 0) {
-        st.f_bfree = st.f_bavail = st.f_blocks / 2;
-        st.f_ffree = st.f_files / 2;
-    }
-    tracee_write(t->tid, c->args[1], &st, sizeof(st));
-}
-
-enum call_action model_statfs(struct session *s, struct task *t, struct call *c)
-{
-    (void)s;
-    (void)t;
-    c->finish = statfs_finished;
-    return CALL_RUN;
 }
 
 /* ---- changes ------------------------------------------------------------------------------- */

@@ -5,22 +5,28 @@
 #ifndef RECORDER_RECORD_FILE_FACTS_H
 #define RECORDER_RECORD_FILE_FACTS_H
 
-#include <sys/stat.h>
+#include <sys/types.h>
 
 #include "recorder/record/session.h"
 
 /* The run begins now. */
 struct file_facts *file_facts_new(void);
+/* The first task is there: look at what the program will find. */
+void file_facts_started(struct session *s);
 void file_facts_free(struct file_facts *facts);
 
-/* statfs, fstatfs: how much is free on file systems that others use too is not shown. */
-enum call_action model_statfs(struct session *s, struct task *t, struct call *c);
-enum call_action model_stat(struct session *s, struct task *t,
-                            struct call *c); /* statx and its kin */
 /* After a call that ended well: it wrote to a file, or changed names or attributes. */
 void file_facts_after_call(struct session *s, struct task *t, const struct call *c);
 /* An open that may have made a file or cut it to nothing: `fd` is what it gave. */
 void file_facts_opened(struct session *s, struct task *t, int fd, bool cut);
+/* What stat(2) tells of a file; file_facts_show_file() makes of what is what is shown. */
+struct shown_file {
+    uint64_t device, inode, links, size;
+    mode_t mode;
+    int64_t accessed, modified, changed, born; /* ns; born 0: not told */
+    uint64_t blocks;
+};
+void file_facts_show_file(struct session *s, struct shown_file *file);
 /* Device and inode of a file as shown. */
 void file_facts_show(struct session *s, uint64_t *device, uint64_t *inode);
 uint64_t file_facts_device(struct session *s, uint64_t device);

@@ -3,7 +3,6 @@
 
 #include "recorder/record/directory.h"
 #include "recorder/record/fds.h"
-#include "recorder/record/file_facts.h"
 #include "recorder/record/fifo.h"
 #include "recorder/record/filter.h"
 #include "recorder/record/futexes.h"
@@ -19,6 +18,7 @@
 #include "recorder/record/signalfd.h"
 #include "recorder/record/sockets.h"
 #include "recorder/record/splice.h"
+#include "recorder/record/stat_calls.h"
 #include "recorder/record/terminal.h"
 #include "recorder/record/timerfd.h"
 #include "recorder/record/timers.h"

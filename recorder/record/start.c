@@ -20,6 +20,7 @@
 
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
+#include "recorder/record/file_facts.h"
 #include "recorder/record/notes.h"
 #include "recorder/record/place.h"
 #include "recorder/tracee/filter.h"
@@ -282,6 +283,7 @@ int start_program(struct session *s)
     s->first = t->process;
     tracee_get_regs(pid, &t->regs);
     t->at_seccomp = true;
+    file_facts_started(s);
     return 0;
 }
 

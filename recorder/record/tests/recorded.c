@@ -74,12 +74,15 @@ void recorded_run(const struct recorded *what, struct record_result *ret)
         .strategy = what->strategy,
         .timeout_ns = 60000000000ull,
         .image_cache = cache,
-        .no_trace = true,
         .guards_off = what->guards_off,
     };
     int result;
 
     make_arguments(what, path, argv);
+    if (what->argv)
+        options.argv = what->argv;
+    options.trace_directory = what->trace;
+    options.no_trace = !what->trace;
     recorded_use_cpu(what->cpu);
     result = record_run(&options, ret, &error);
     close(options.stdout_fd);

@@ -13,6 +13,8 @@ struct recorded {
     uint64_t seed;
     enum sched_strategy strategy;
     int cpu;                  /* the recorder runs there */
+    const char *trace;        /* a directory to write the trace to; NULL: none is kept */
+    char *const *argv;        /* instead of program and argument: absolute */
     char *const *environment; /* NULL: PATH alone */
 };
 
