@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "recorder/base/file.h"
+#include "recorder/base/log.h"
 #include "recorder/base/types.h"
 #include "recorder/images/memory.h"
 
@@ -292,18 +293,19 @@ static int write_named(int directory, const char *name, const struct bytes *cont
 }
 
 int cache_store(int directory, int fd, const struct cache_source *source,
-                const struct bytes *contents, struct image **ret, struct rr_error *error)
+                const struct bytes *contents, struct image **ret)
 {
     char name[128];
     int result;
 
     cache_name(source, name, sizeof(name));
     result = write_named(directory, name, contents);
-    if (result)
-        return rr_error_set(error, result, "writing to the image cache: %s", strerror(-result));
-    result = open_image(directory, name, ret);
-    if (result)
-        return rr_error_set(error, result, "reading the image cache: %s", strerror(-result));
+    if (!result)
+        result = open_image(directory, name, ret);
+    if (result) {
+        log_debug("image cache, %s: %s", name, strerror(-result));
+        return result;
+    }
     make_shortcut(directory, fd, name);
     return 0;
 }

@@ -137,6 +137,7 @@ struct liveness {
     uint8_t *returns; /* per function: flags its callers look at */
     uint8_t *reads;   /* per block: read before they are written, and written; calls left out */
     uint8_t *writes;
+    bool *calls; /* per block: it has a direct call, so the two are not all */
 };
 
 static uint8_t live_block(const struct liveness *l, uint32_t block)
@@ -189,7 +190,9 @@ static bool update_block(struct liveness *l, uint32_t b)
     const struct block *block = &l->flow->blocks[b];
     uint8_t live = live_out(l, block);
 
-    for (uint32_t k = block->last + 1; k-- > block->first;)
+    if (!l->calls[b])
+        live = (uint8_t)((live & ~l->writes[b]) | l->reads[b]);
+    for (uint32_t k = block->last + 1; l->calls[b] && k-- > block->first;)
         live = live_step(l, k, live);
     if (live == l->in[b])
         return false;
@@ -209,6 +212,7 @@ static void solve_without_calls(struct liveness *l)
 
             l->reads[b] = (uint8_t)((l->reads[b] & ~i->flags_written) | i->flags_read);
             l->writes[b] |= i->flags_written;
+            l->calls[b] = l->calls[b] || (i->flow == FLOW_CALL && i->target != NO_INSN);
         }
     }
     while (changed) {
@@ -231,6 +235,7 @@ static void find_live_flags(struct flow_graph *f)
         .returns = memory_zeroed(f->function_count, 1),
         .reads = memory_zeroed(f->block_count, 1),
         .writes = memory_zeroed(f->block_count, 1),
+        .calls = memory_zeroed(f->block_count, sizeof(bool)),
     };
     uint8_t *returns_before = memory_zeroed(f->function_count, 1);
     bool changed = true;
@@ -256,6 +261,7 @@ static void find_live_flags(struct flow_graph *f)
     free(l.returns);
     free(l.reads);
     free(l.writes);
+    free(l.calls);
     free(returns_before);
 }
 

@@ -10,6 +10,7 @@
 
 #include "recorder/base/bytes.h"
 #include "recorder/base/file.h"
+#include "recorder/base/log.h"
 #include "recorder/images/cache.h"
 #include "recorder/images/elf_file.h"
 #include "recorder/images/rewrite.h"
@@ -33,9 +34,8 @@ static int rewrite_file(int directory, int fd, struct image **ret, struct rr_err
     bytes_init(&contents);
     result = rewrite_image(&elf, &source, &contents, error);
     elf_file_done(&elf);
-    if (!result && directory >= 0)
-        result = cache_store(directory, fd, &source, &contents, ret, error);
-    else if (!result)
+    /* A cache that cannot be written (full, read-only) costs time, not the run. */
+    if (!result && (directory < 0 || cache_store(directory, fd, &source, &contents, ret) < 0))
         result = cache_anonymous(&contents, ret, error);
     bytes_done(&contents);
     return result;
@@ -52,8 +52,8 @@ int image_open(const char *directory, int fd, struct image **ret_image, struct r
         if (cache < 0 && errno == ENOENT && file_make_directories(directory, 0755) == 0)
             cache = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (cache < 0)
-            return rr_error_set(error, -errno, "image cache %s: %s", directory, strerror(errno));
-        if (cache_find(cache, fd, ret_image) == 0)
+            log_debug("image cache %s: %s", directory, strerror(errno));
+        else if (cache_find(cache, fd, ret_image) == 0)
             return 0;
     }
     result = rewrite_file(cache, fd, ret_image, error);

@@ -37,12 +37,14 @@ struct image_segment {
     bool stubs;
 };
 
-/* Rewrite the ELF file open at fd, or take it from the cache directory (created if needed; key:
- * build-id or content hash, plus rewriter version and RECORDER_PAGE_VERSION; safe under concurrent
- * writers by rename). directory NULL: no cache, an anonymous memfd. *ret_image is NULL with return
- * 0 when the file is a valid ELF of this machine that has nothing to rewrite or cannot be rewritten
- * (image_open explains in *error->message; the run goes on without ticks there).
- * Errors: -ENOEXEC not an x86-64 ELF; I/O errors. */
+/* Rewrite the ELF file open at fd, or take it from the cache directory (created if needed). Files
+ * there are named by the content of the ELF file, the rewriter's version and
+ * RECORDER_PAGE_VERSION, with a shortcut by inode, size and change time that makes a hit cost 20 us
+ * (two files may share a build-id: stripped and not); safe under concurrent writers by rename.
+ * directory NULL, or one that cannot be written: no cache, an anonymous memfd. *ret_image is NULL
+ * with return 0 when the file is a valid ELF of this machine that has nothing to rewrite or cannot
+ * be rewritten (error->message explains; the run goes on without ticks there).
+ * Errors: -ENOEXEC not an x86-64 ELF; I/O errors of fd. */
 int image_open(const char *directory, int fd, struct image **ret_image, struct rr_error *error);
 
 /* Load a cache file (as image_fd() gives) written earlier, for replay from a trace. Validates

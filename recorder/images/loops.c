@@ -14,11 +14,16 @@ struct back_edge {
     bool innermost;
 };
 
+/* The graph's nodes are blocks; once the cycles of the whole graph are known, only those on one,
+ * which are few. */
 struct loops {
     struct plan *plan;
-    struct graph graph; /* of blocks */
-    uint32_t *component;
-    uint32_t *whole; /* components of the graph before any tick; NULL until they are known */
+    struct graph graph;
+    uint32_t *component; /* per block; 0: on no cycle that is left */
+    uint32_t *node;      /* per block: its node, or NO_BLOCK */
+    uint32_t *block;     /* per node */
+    uint32_t *whole;     /* per block: its component in the whole graph; NULL until known */
+    uint32_t node_count;
     struct back_edge *edges;
     size_t count;
     size_t capacity;
@@ -26,24 +31,44 @@ struct loops {
 
 static bool inside(const struct loops *l, uint32_t from, uint32_t to)
 {
-    return to != NO_BLOCK && (!l->whole || l->whole[from] == l->whole[to]);
+    return to != NO_BLOCK && l->node[to] != NO_BLOCK &&
+           (!l->whole || l->whole[from] == l->whole[to]);
 }
 
 /* All of it, or what no tick cuts so far. */
 static void build_graph(struct loops *l, bool all)
 {
     const struct flow_graph *flow = l->plan->flow;
-    struct graph_edge *edges = memory_zeroed(2ul * flow->block_count, sizeof(*edges));
+    struct graph_edge *edges = memory_zeroed(2ul * l->node_count, sizeof(*edges));
     size_t count = 0;
 
-    for (uint32_t b = 0; b < flow->block_count; b++) {
-        if (inside(l, b, flow->blocks[b].next))
-            edges[count++] = (struct graph_edge){b, flow->blocks[b].next};
-        if (inside(l, b, flow->blocks[b].jump) && (all || !l->plan->jump_ticked[b]))
-            edges[count++] = (struct graph_edge){b, flow->blocks[b].jump};
+    for (uint32_t n = 0; n < l->node_count; n++) {
+        uint32_t b = l->block[n];
+        const struct block *block = &flow->blocks[b];
+
+        if (inside(l, b, block->next))
+            edges[count++] = (struct graph_edge){n, l->node[block->next]};
+        if (inside(l, b, block->jump) && (all || !l->plan->jump_ticked[b]))
+            edges[count++] = (struct graph_edge){n, l->node[block->jump]};
     }
-    graph_build(flow->block_count, edges, count, &l->graph);
+    graph_build(l->node_count, edges, count, &l->graph);
     free(edges);
+}
+
+static void find_components(struct loops *l, const bool *removed)
+{
+    uint32_t *component = memory_zeroed(l->node_count, sizeof(uint32_t));
+    bool *gone = memory_zeroed(l->node_count, sizeof(bool));
+
+    build_graph(l, removed == NULL);
+    for (uint32_t n = 0; n < l->node_count && removed; n++)
+        gone[n] = removed[l->block[n]];
+    graph_components(&l->graph, gone, component);
+    for (uint32_t n = 0; n < l->node_count; n++)
+        l->component[l->block[n]] = component[n];
+    graph_done(&l->graph);
+    free(component);
+    free(gone);
 }
 
 static bool closes_cycle(const struct loops *l, uint32_t from)
@@ -67,11 +92,10 @@ static void find_back_edges(struct loops *l, const bool *removed)
 {
     uint32_t inner = 0;
 
-    graph_done(&l->graph);
-    build_graph(l, removed == NULL);
-    graph_components(&l->graph, removed, l->component);
+    find_components(l, removed);
     l->count = 0;
-    for (uint32_t b = 0; b < l->plan->flow->block_count; b++) {
+    for (uint32_t n = 0; n < l->node_count; n++) {
+        uint32_t b = l->block[n];
         uint32_t k = l->plan->flow->blocks[b].last;
         uint32_t to;
 
@@ -91,7 +115,7 @@ static bool same_component(const struct loops *l, uint32_t a, uint32_t b)
 {
     const uint32_t *of = l->plan->flow->block_of;
 
-    return l->component[of[a]] == l->component[of[b]];
+    return l->component[of[a]] != 0 && l->component[of[a]] == l->component[of[b]];
 }
 
 /* Neither an inner loop nor the way back to an outer one: the latter's tick would find no place,
@@ -245,24 +269,47 @@ static void find_depth(struct loops *l)
 
 static void loops_init(struct loops *l, struct plan *plan)
 {
+    uint32_t count = plan->flow->block_count;
+
     memset(l, 0, sizeof(*l));
     l->plan = plan;
-    l->component = memory_zeroed(plan->flow->block_count, sizeof(uint32_t));
+    l->component = memory_zeroed(count, sizeof(uint32_t));
+    l->node = memory_zeroed(count, sizeof(uint32_t));
+    l->block = memory_zeroed(count, sizeof(uint32_t));
+    l->node_count = count;
+    for (uint32_t b = 0; b < count; b++)
+        l->node[b] = l->block[b] = b;
 }
 
 static void loops_done(struct loops *l)
 {
     free(l->edges);
     free(l->component);
+    free(l->node);
+    free(l->block);
     free(l->whole);
-    graph_done(&l->graph);
 }
 
 /* Nothing outside the cycles of the whole graph matters from here on. */
 static void keep_cycles(struct loops *l)
 {
+    uint32_t count = l->plan->flow->block_count;
+    uint32_t *members = memory_zeroed(count + 1ul, sizeof(uint32_t)); /* per component */
+
+    for (uint32_t b = 0; b < count; b++)
+        members[l->component[b]]++;
     l->whole = l->component;
-    l->component = memory_zeroed(l->plan->flow->block_count, sizeof(uint32_t));
+    l->component = memory_zeroed(count, sizeof(uint32_t));
+    l->node_count = 0;
+    for (uint32_t b = 0; b < count; b++) {
+        const struct block *block = &l->plan->flow->blocks[b];
+        bool cycle = members[l->whole[b]] > 1 || block->jump == b || block->next == b;
+
+        l->node[b] = cycle ? l->node_count : NO_BLOCK;
+        if (cycle)
+            l->block[l->node_count++] = b;
+    }
+    free(members);
 }
 
 void plan_loops(struct plan *plan)
@@ -331,6 +378,8 @@ void plan_last_loops(struct plan *plan)
     struct loops l;
 
     loops_init(&l, plan);
+    find_components(&l, NULL);
+    keep_cycles(&l);
     do
         find_back_edges(&l, plan->ticked);
     while (l.count > 0 && tick_components(&l));

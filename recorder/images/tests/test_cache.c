@@ -145,6 +145,22 @@ static void test_shortcut_of_settled_file(void **state)
     close(fd);
 }
 
+/* A cache that cannot be used is done without. */
+static void test_unusable_directory(void **state)
+{
+    int fd = open(TEST_PROGRAM_FIXED, O_RDONLY | O_CLOEXEC);
+    struct image *image;
+
+    (void)state;
+    assert_int_equal(image_open("/proc/self/no-such-place", fd, &image, NULL), 0);
+    assert_non_null(image);
+    image_free(image);
+    assert_int_equal(image_open("/proc/self/fdinfo", fd, &image, NULL), 0);
+    assert_non_null(image);
+    image_free(image);
+    close(fd);
+}
+
 static void test_racing_writers(void **state)
 {
     const struct directory *d = *state;
@@ -350,6 +366,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reopen, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_changed_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_shortcut_of_settled_file, set_up, tear_down),
+        cmocka_unit_test(test_unusable_directory),
         cmocka_unit_test_setup_teardown(test_racing_writers, set_up, tear_down),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_forged_tables),
