@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "recorder/base/file.h"
-#include "recorder/base/log.h"
 #include "recorder/base/types.h"
 #include "recorder/images/memory.h"
 
@@ -293,7 +292,7 @@ static int write_named(int directory, const char *name, const struct bytes *cont
 }
 
 int cache_store(int directory, int fd, const struct cache_source *source,
-                const struct bytes *contents, struct image **ret)
+                const struct bytes *contents, struct image **ret, struct rr_error *error)
 {
     char name[128];
     int result;
@@ -302,10 +301,8 @@ int cache_store(int directory, int fd, const struct cache_source *source,
     result = write_named(directory, name, contents);
     if (!result)
         result = open_image(directory, name, ret);
-    if (result) {
-        log_debug("image cache, %s: %s", name, strerror(-result));
-        return result;
-    }
+    if (result)
+        return rr_error_set(error, result, "image cache: %s: %s", name, strerror(-result));
     make_shortcut(directory, fd, name);
     return 0;
 }

@@ -112,7 +112,7 @@ int cache_find(int directory, int fd, struct image **ret);
 int cache_find_source(int directory, int fd, const struct cache_source *source, struct image **ret);
 /* Write a finished file (a racing writer's equal one may win) and open it. */
 int cache_store(int directory, int fd, const struct cache_source *source,
-                const struct bytes *contents, struct image **ret);
+                const struct bytes *contents, struct image **ret, struct rr_error *error);
 /* Without a directory: an anonymous file. */
 int cache_anonymous(const struct bytes *contents, struct image **ret, struct rr_error *error);
 

@@ -10,7 +10,6 @@
 
 #include "recorder/base/bytes.h"
 #include "recorder/base/file.h"
-#include "recorder/base/log.h"
 #include "recorder/images/cache.h"
 #include "recorder/images/elf_file.h"
 #include "recorder/images/rewrite.h"
@@ -35,7 +34,8 @@ static int rewrite_file(int directory, int fd, struct image **ret, struct rr_err
     result = rewrite_image(&elf, &source, &contents, error);
     elf_file_done(&elf);
     /* A cache that cannot be written (full, read-only) costs time, not the run. */
-    if (!result && (directory < 0 || cache_store(directory, fd, &source, &contents, ret) < 0))
+    if (!result &&
+        (directory < 0 || cache_store(directory, fd, &source, &contents, ret, error) < 0))
         result = cache_anonymous(&contents, ret, error);
     bytes_done(&contents);
     return result;
@@ -52,7 +52,7 @@ int image_open(const char *directory, int fd, struct image **ret_image, struct r
         if (cache < 0 && errno == ENOENT && file_make_directories(directory, 0755) == 0)
             cache = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (cache < 0)
-            log_debug("image cache %s: %s", directory, strerror(errno));
+            rr_error_set(error, -errno, "image cache %s: %s", directory, strerror(errno));
         else if (cache_find(cache, fd, ret_image) == 0)
             return 0;
     }

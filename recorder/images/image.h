@@ -43,7 +43,7 @@ struct image_segment {
  * (two files may share a build-id: stripped and not); safe under concurrent writers by rename.
  * directory NULL, or one that cannot be written: no cache, an anonymous memfd. *ret_image is NULL
  * with return 0 when the file is a valid ELF of this machine that has nothing to rewrite or cannot
- * be rewritten (error->message explains; the run goes on without ticks there).
+ * be rewritten (the run goes on without ticks there). In both cases error->message says why.
  * Errors: -ENOEXEC not an x86-64 ELF; I/O errors of fd. */
 int image_open(const char *directory, int fd, struct image **ret_image, struct rr_error *error);
 
