@@ -233,7 +233,7 @@ static void status_fields(void)
     text[length] = '\0';
     CHECK(field(text, "\nSigBlk:", 16) == 0);
     int gate[2];
-    pthread_t thread;
+    pthread_t thread = 0;
     CHECK(pipe(gate) == 0 && pthread_create(&thread, NULL, wait_for_end, &gate[0]) == 0);
     length = pread(fd, text, sizeof text - 1, 0);
     CHECK(length > 0);
