@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$E2E/compare.sh"
 
-ALL="nolibc hello_static hello hello_musl spin stray exceptions signals restart process blocking sockets
+ALL="nolibc hello_static hello hello_musl spin stray exceptions signals restart process blocking waits sockets
     memory sync files misc"
 
 [ $# -gt 0 ] || set -- $ALL
