@@ -22,10 +22,12 @@
 #include "recorder/record/place.h"
 #include "recorder/record/signal.h"
 
-#define STEP_MS 10                    /* between looks at the run's own timeouts */
-#define IN_FLIGHT_LIMIT 1000000000ull /* bytes that do not arrive in that time never will */
-#define KERNEL_GRACE 2000000000ull    /* the same for calls asleep in the kernel */
-#define DELAYED_ACK 40000000ull       /* TCP_DELACK_MIN, include/net/tcp.h */
+#define STEP_MS 10                     /* between looks at the run's own timeouts */
+#define IN_FLIGHT_LIMIT 1000000000ull  /* bytes that do not arrive in that time never will */
+#define KERNEL_GRACE 2000000000ull     /* the same for calls asleep in the kernel */
+#define DELAYED_ACK 40000000ull        /* TCP_DELACK_MIN, include/net/tcp.h */
+#define DELAYED_ACK_LIMIT 100000000ull /* by which its timer has run */
+#define SOFTIRQ_DELAY 2000000ull       /* packets that a kernel thread delivers, not their sender */
 
 static uint64_t wall_now(void)
 {
@@ -355,9 +357,8 @@ bool outside_wait_until(struct session *s, uint64_t deadline)
     if ((h.outside || h.kernel) && limit > 0) {
         ready = wait_for_outsiders(s, &h, limit);
     } else if (h.network) {
-        /* what arrives natively before that deadline arrives before it here */
-        if (limit > DELAYED_ACK)
-            limit = DELAYED_ACK;
+        /* what an acknowledgement brings natively before that deadline comes before it here */
+        limit = limit < DELAYED_ACK ? SOFTIRQ_DELAY : DELAYED_ACK_LIMIT;
         for (uint64_t passed = 0; !ready && passed < limit && network_in_flight(h.task);
              passed = wall_now() - start)
             ready = let_time_pass(&h, limit - passed);

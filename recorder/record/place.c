@@ -72,6 +72,24 @@ static void loopback_up(void)
     }
 }
 
+/* What TCP adapts to the time that passes would change how much a call moves from run to run: the
+ * sizes of buffers, pacing, hystart's and bbr's look at round trips
+ * (Documentation/networking/ip-sysctl.rst). */
+static void steady_network(void)
+{
+    static const char *const settings[][2] = {
+        {"tcp_congestion_control", "reno"}, {"tcp_moderate_rcvbuf", "0"},
+        {"tcp_slow_start_after_idle", "0"}, {"tcp_no_metrics_save", "1"},
+        {"tcp_autocorking", "0"},           {"tcp_wmem", "4096 16384 2626560"},
+    };
+    char path[64];
+
+    for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
+        snprintf(path, sizeof(path), "/proc/sys/net/ipv4/%s", settings[i][0]);
+        write_text(path, settings[i][1]);
+    }
+}
+
 /* ---- the reaper ---------------------------------------------------------------------------- */
 
 static int mount_tmpdir(void)
@@ -120,8 +138,10 @@ static void reaper_main(const struct place *plan, uid_t uid, gid_t gid, int comm
         byte |= READY_NO_PROC;
     if (plan->tmpdir && mount_tmpdir() < 0)
         byte |= READY_NO_TMPDIR;
-    if (plan->network)
+    if (plan->network) {
         loopback_up();
+        steady_network();
+    }
     dup2(command, 3);
     close_range(4, ~0u, 0);
     close_range(0, 2, 0);
