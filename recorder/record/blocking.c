@@ -39,7 +39,6 @@ void blocking_release(struct call *c)
     for (size_t i = 0; i < c->poll_count; i++)
         close_fd(&c->poll[i].fd);
     c->poll_count = 0;
-    c->wait_inside = false;
 }
 
 /* ---- changes ------------------------------------------------------------------------------- */
@@ -150,7 +149,6 @@ static void note_deaths(struct session *s)
 enum call_action blocking_park_polled_slot(struct task *t, struct call *c, int slot, short events,
                                            uint64_t deadline)
 {
-    c->wait_inside &= c->borrowed[slot].events == events;
     c->borrowed[slot].events = events;
     c->borrowed[1 - slot].events = 0;
     c->wait_change = BLOCKING_CHANGE_NONE;

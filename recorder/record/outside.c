@@ -88,7 +88,6 @@ static bool network_in_flight(const struct task *t)
 
 enum source {
     SOURCE_INSIDE,
-    SOURCE_SET,     /* an epoll set: what is in it now is inside */
     SOURCE_NETWORK, /* the run's own loopback */
     SOURCE_OUTSIDE,
 };
@@ -168,7 +167,7 @@ static enum source source_of(struct session *s, struct task *t, int fd, int dept
 /* What an epoll set watches, by its fdinfo: "tfd:        7 events:       19 data: ..." */
 static enum source source_of_epoll(struct session *s, struct task *t, int fd, int depth)
 {
-    enum source found = SOURCE_SET;
+    enum source found = SOURCE_INSIDE;
     struct bytes text;
     char path[64];
 
@@ -259,11 +258,10 @@ static void add_hope(struct session *s, struct task *t, int fd, short events, st
 {
     enum source source = source_of(s, t, fd, 0);
 
-    t->call.wait_inside &= source == SOURCE_INSIDE;
     ret->outside |= source == SOURCE_OUTSIDE;
     ret->network |= source == SOURCE_NETWORK;
     ret->task = t;
-    if (source < SOURCE_NETWORK)
+    if (source == SOURCE_INSIDE)
         return;
     if (ret->count == ret->capacity) {
         ret->capacity = ret->capacity * 2 + 16;
@@ -283,17 +281,14 @@ static void gather(struct session *s, struct hopes *ret)
         ret->kernel |= t->state == TASK_KERNEL;
         if (t->state != TASK_PARKED || t->process->stopped)
             continue;
-        ret->outside |= c->wait_change == BLOCKING_CHANGE_FIFOS && c->wait_outside;
-        ret->outside |=
-            c->wait_change == BLOCKING_CHANGE_LOCKS && outsider_locks(s, c->borrowed[0].fd);
-        if (c->wait_inside)
-            continue;
-        c->wait_inside = true;
         for (size_t i = 0; i < c->poll_count; i++)
             add_hope(s, t, c->poll[i].fd, c->poll[i].events, ret);
         for (int i = 0; i < 2; i++)
             if (c->borrowed[i].events)
                 add_hope(s, t, c->borrowed[i].fd, c->borrowed[i].events, ret);
+        ret->outside |= c->wait_change == BLOCKING_CHANGE_FIFOS && c->wait_outside;
+        ret->outside |=
+            c->wait_change == BLOCKING_CHANGE_LOCKS && outsider_locks(s, c->borrowed[0].fd);
     }
 }
 

@@ -206,7 +206,6 @@ struct call {
     uint8_t wait_change; /* enum blocking_change: also worth a try after one of these */
     bool wait_outside;   /* ... which somebody outside of the run may make */
     uint64_t wait_seen;  /* its count at the last try */
-    bool wait_inside; /* nobody outside of the run can end the wait: looked at, and so */
     bool patient;        /* it sleeps in the kernel for outsiders only: nobody runs meanwhile */
     int64_t recorded;    /* bytes whose memory effects are in an ENTRY event already */
     bool sigpipe;        /* the kernel raised it in this call */
