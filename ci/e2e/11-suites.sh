@@ -73,10 +73,10 @@ version: 1
 tests:
   - {name: a, command: [x], strategy: pct}
 YAML
-refused 3:39 "patching: expected off" <<'YAML'
+refused 3:39 "patching: expected static, lazy or off" <<'YAML'
 version: 1
 tests:
-  - {name: a, command: [x], patching: static}
+  - {name: a, command: [x], patching: often}
 YAML
 refused 3:24 "found no /" <<'YAML'
 version: 1

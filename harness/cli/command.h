@@ -34,8 +34,8 @@ extern const struct command command_doctor;
 /* "rrtest: ..." on stderr; returns `status`. */
 int command_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-/* Calls for tables: the value of --patching must be off. */
-int command_check_patching(void *target, const char *value, struct rr_error *error);
+/* The value of --patching: enum record_patching, or -EINVAL with what was expected. */
+int command_parse_patching(const char *value, struct rr_error *error);
 
 /* A record or replay ended: its exit status, from the trace's verdict and wait status. */
 int command_exit_status(const char *verdict, int wait_status);

@@ -30,7 +30,7 @@ static int describe_image(const char *path)
 
     if (fd < 0)
         return command_fail(COMMAND_EXIT_USAGE, "cannot open %s: %s", path, strerror(errno));
-    if (image_open(NULL, fd, &image, &error))
+    if (image_open(NULL, fd, IMAGE_OPTION_CALLS, &image, &error))
         return command_fail(COMMAND_EXIT_USAGE, "%s: %s", path, error.message);
     if (!image) {
         printf("%s: not rewritten: %s\n", path, error.message);

@@ -23,6 +23,7 @@ struct record_target {
     const char *output;
     uint64_t seed;
     enum sched_strategy strategy;
+    enum record_patching patching;
     struct record_injection injections[INJECTIONS_MAX];
     size_t injection_count;
     bool real_clock;
@@ -41,6 +42,16 @@ static int parse_strategy(void *target, const char *value, struct rr_error *erro
         return rr_error_set(error, -EINVAL, "expected round-robin or random, got '%s'", value);
     t->strategy = (enum sched_strategy)strategy;
     return 0;
+}
+
+static int parse_patching(void *target, const char *value, struct rr_error *error)
+{
+    struct record_target *t = target;
+    int patching = command_parse_patching(value, error);
+
+    if (patching >= 0)
+        t->patching = (enum record_patching)patching;
+    return patching < 0 ? patching : 0;
 }
 
 static int parse_injection(void *target, const char *value, struct rr_error *error)
@@ -69,7 +80,8 @@ static const struct option_row rows[] = {
     {"seed", 's', OPTION_U64, "S", AT(seed), OPTION_NO_GIVEN, NULL, "run seed (default: 0)"},
     {"strategy", 0, OPTION_CALL, "S", 0, OPTION_NO_GIVEN, parse_strategy,
      "round-robin (default) or random"},
-    {"patching", 0, OPTION_CALL, "P", 0, OPTION_NO_GIVEN, command_check_patching, "off"},
+    {"patching", 0, OPTION_CALL, "P", 0, OPTION_NO_GIVEN, parse_patching,
+     "system calls that need not stop: static (default), lazy or off"},
     {"inject", 'i', OPTION_CALL, "I", 0, OPTION_NO_GIVEN, parse_injection,
      "SIGNAL[:probability=P][:at=CALL][:limit=N]; may be repeated"},
     {"clock", 0, OPTION_CALL, "C", 0, OPTION_NO_GIVEN, parse_clock, "virtual (default) or real"},
@@ -123,6 +135,7 @@ static int record(const struct record_target *t, char **argv, const char *trace,
         .stderr_fd = stream_fd(STDERR_FILENO, &sinks[1]),
         .seed = t->seed,
         .strategy = t->strategy,
+        .patching = t->patching,
         .injections = t->injections,
         .injection_count = t->injection_count,
         .real_clock = t->real_clock,

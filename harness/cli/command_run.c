@@ -42,6 +42,14 @@ static int parse_strategy(void *target, const char *value, struct rr_error *erro
     return 0;
 }
 
+static int parse_patching(void *target, const char *value, struct rr_error *error)
+{
+    struct run_options *options = target;
+
+    options->patching = command_parse_patching(value, error);
+    return options->patching < 0 ? options->patching : 0;
+}
+
 static int parse_keep(void *target, const char *value, struct rr_error *error)
 {
     static const char *const names[] = {
@@ -77,7 +85,8 @@ static const struct option_row rows[] = {
      "make all runs of a test, not only up to its first failure"},
     {"strategy", 0, OPTION_CALL, "S", 0, OPTION_NO_GIVEN, parse_strategy,
      "auto, round-robin or random, for all tests"},
-    {"patching", 0, OPTION_CALL, "P", 0, OPTION_NO_GIVEN, command_check_patching, "off"},
+    {"patching", 0, OPTION_CALL, "P", 0, OPTION_NO_GIVEN, parse_patching,
+     "static, lazy or off, for all tests"},
     {"out", 'o', OPTION_TEXT, "DIR", AT(out), OPTION_NO_GIVEN, NULL,
      "where traces are kept (default: rrtest-out)"},
     {"keep", 0, OPTION_CALL, "WHAT", 0, OPTION_NO_GIVEN, parse_keep,
@@ -91,6 +100,7 @@ static void init(void *target)
     struct run_options *options = target;
 
     options->strategy = SUITE_STRATEGY_UNKNOWN;
+    options->patching = RUN_PATCHING_OF_SUITE;
     options->out = "rrtest-out";
 }
 

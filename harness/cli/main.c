@@ -63,13 +63,13 @@ int command_fail(int status, const char *format, ...)
     return status;
 }
 
-int command_check_patching(void *target, const char *value, struct rr_error *error)
+int command_parse_patching(const char *value, struct rr_error *error)
 {
-    (void)target;
-    if (strcmp(value, "off") == 0)
-        return 0;
-    return rr_error_set(error, -EINVAL, "expected off (system calls are not patched), got '%s'",
-                        value);
+    int patching = record_patching_by_name(value);
+
+    return patching >= 0
+               ? patching
+               : rr_error_set(error, -EINVAL, "expected static, lazy or off, got '%s'", value);
 }
 
 int command_exit_status(const char *verdict, int wait_status)

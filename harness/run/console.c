@@ -140,6 +140,10 @@ static void print_remedies(const struct schedule *s, const struct failure *failu
         append(&command, " --strategy ");
         append(&command, sched_strategy_name(failure->job.strategy));
     }
+    if (failure->job.patching != state->test->patching) {
+        append(&command, " --patching ");
+        append(&command, record_patching_name(failure->job.patching));
+    }
     print_command("rerun", &command);
     bytes_done(&pattern);
     bytes_done(&command);

@@ -20,6 +20,7 @@ struct job {
     uint64_t run;  /* from 1 */
     uint64_t seed;
     enum sched_strategy strategy;
+    enum record_patching patching;
     struct sched_length length;
     bool keep_failure; /* keep the trace if the run fails */
     bool keep_pass;

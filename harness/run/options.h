@@ -7,6 +7,8 @@
 
 #include "harness/suite/suite.h"
 
+#define RUN_PATCHING_OF_SUITE (-1)
+
 enum run_keep { RUN_KEEP_FAILURES, RUN_KEEP_ALL, RUN_KEEP_NONE };
 
 struct run_options {
@@ -23,6 +25,7 @@ struct run_options {
     bool until_failure;
     bool keep_going; /* go on with a test after its first failing run */
     int strategy;    /* SUITE_STRATEGY_UNKNOWN: as the suite says */
+    int patching;    /* enum record_patching, or RUN_PATCHING_OF_SUITE */
     const char *out; /* where failing runs are kept */
     enum run_keep keep;
     bool quiet;

@@ -15,6 +15,13 @@ static int effective_strategy(const struct schedule *s, const struct suite_test 
 
 /* auto: run 1 round-robin, all others random. A run seed, given by hand or by the suite, names a
  * random run. */
+static enum record_patching patching_of(const struct schedule *s, const struct suite_test *test)
+{
+    return s->options->patching == RUN_PATCHING_OF_SUITE
+               ? test->patching
+               : (enum record_patching)s->options->patching;
+}
+
 static enum sched_strategy strategy_of(const struct schedule *s, const struct suite_test *test,
                                        uint64_t run)
 {
@@ -111,6 +118,7 @@ static void make_calibration(struct schedule *s, struct test_state *state, struc
         .test = state->index,
         .seed = random_run_seed(0, state->test->name, 0),
         .strategy = SCHED_ROUND_ROBIN,
+        .patching = patching_of(s, state->test),
     };
     state->length_asked = true;
     state->needs_length = true;
@@ -128,6 +136,7 @@ static void make_run(struct schedule *s, struct test_state *state, struct job *r
         .run = run,
         .seed = seed_of(s, test, run),
         .strategy = strategy_of(s, test, run),
+        .patching = patching_of(s, test),
         .keep_failure = state->failure_count < keep_limit(s) || s->options->keep == RUN_KEEP_ALL,
         .keep_pass = s->options->keep == RUN_KEEP_ALL,
     };

@@ -172,6 +172,7 @@ static void execute(struct worker_context *c, const struct job *job)
             .stderr_fd = c->sinks[SUITE_STDERR].fd,
             .seed = job->seed,
             .strategy = job->strategy,
+            .patching = job->patching,
             .length = job->length,
             .injections = test->injections,
             .injection_count = test->injection_count,

@@ -145,13 +145,18 @@ static int read_strategy(struct node_reader *r, const char *key, const yaml_node
 static int read_patching(struct node_reader *r, const char *key, const yaml_node_t *node,
                          void *target)
 {
+    static const char expected[] = "static, lazy or off";
+    struct suite_test *test = target;
     const char *text;
-    int code = node_text(r, node, key, "off", &text);
+    int code = node_text(r, node, key, expected, &text);
 
-    (void)target;
     if (code)
         return code;
-    return strcmp(text, "off") == 0 ? 0 : node_expected(r, node, key, "off");
+    code = record_patching_by_name(text);
+    if (code < 0)
+        return node_expected(r, node, key, expected);
+    test->patching = (enum record_patching)code;
+    return 0;
 }
 
 static int read_timeout(struct node_reader *r, const char *key, const yaml_node_t *node,

@@ -49,6 +49,7 @@ struct suite_test {
     uint64_t *seeds; /* run seeds, one per run; NULL: drawn from the session seed */
     size_t seed_count;
     int strategy;
+    enum record_patching patching;
     uint64_t timeout_ns; /* 0: none */
     uint64_t virtual_timeout_ns;
     struct record_injection *injections;

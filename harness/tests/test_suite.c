@@ -254,7 +254,7 @@ static void test_bad_tests(void **state)
     refused(TEST "    stdin:\n", "5:11", "stdin: expected a file");
     refused(TEST "    clock: wall\n", "5:12", "virtual or real");
     refused(TEST "    strategy: chaos\n", "5:15", "auto, round-robin or random, got 'chaos'");
-    refused(TEST "    patching: lazy\n", "5:15", "expected off, got 'lazy'");
+    refused(TEST "    patching: often\n", "5:15", "expected static, lazy or off, got 'often'");
     refused("version: 1\ndefaults: {name: a}\n", "2:18", "not in defaults");
     refused("version: 1\ndefaults: {runs: 0}\n", "2:18", "runs: expected");
 }

@@ -4,7 +4,10 @@
  *
  *   0x70000000  recorder page  (memfd, MAP_SHARED, RW; one per run, shared by all its processes)
  *   0x70001000  cpuid table    (second page of the same memfd)
- *   0x70002000  blob           (memfd, MAP_PRIVATE, RX)
+ *   0x70002000  what handlers know of descriptors and signals (two pages)
+ *   0x70004000  the handlers' stack, growing down from 0x70008000
+ *   0x70008000  ring of buffered calls
+ *   0x70108000  blob           (memfd, MAP_PRIVATE, RX)
  *
  * One thread of a run executes at a time, so the "per thread" values below are swapped by the
  * recorder at each switch; no TLS. Bump RECORDER_PAGE_VERSION on any change: it is part of the
@@ -12,12 +15,12 @@
 #ifndef RRTEST_RECORDER_PAGE_H
 #define RRTEST_RECORDER_PAGE_H
 
-#define RECORDER_PAGE_VERSION 2
+#define RECORDER_PAGE_VERSION 3
 
 #define RECORDER_PAGE_ADDRESS 0x70000000
-#define RECORDER_PAGE_SIZE 0x2000
-#define RECORDER_BLOB_ADDRESS 0x70002000
-#define RECORDER_BLOB_SIZE 0x1000
+#define RECORDER_PAGE_SIZE 0x108000 /* all of it that is shared and writable */
+#define RECORDER_BLOB_ADDRESS 0x70108000
+#define RECORDER_BLOB_SIZE 0x8000
 #define RECORDER_AREA_SIZE (RECORDER_PAGE_SIZE + RECORDER_BLOB_SIZE)
 
 /* Offsets from RECORDER_PAGE_ADDRESS. A stub's hot path touches the first 64 bytes only. */
@@ -38,6 +41,75 @@
 #define PAGE_SAVE_FLAGS 0x68
 #define PAGE_JUMP 0x70        /* target of the blob's final `jmp *[abs]` */
 #define PAGE_CPUID_COUNT 0x78 /* uint64: entries in the cpuid table */
+#define PAGE_ENTRY_CALL 0x80  /* the blob's entry for system calls, see the call protocol below */
+#define PAGE_CALL_RSP 0x88    /* the program's rsp while a handler runs */
+/* Buffered calls: the ring holds records (below); written by handlers, emptied by the recorder. In
+ * replay the recorder's bytes are put there and read from PAGE_RING_READ on. */
+#define PAGE_RING_USED 0x90  /* uint64: bytes */
+#define PAGE_RING_READ 0x98  /* uint64: bytes; replay only */
+#define PAGE_CALLS_LEFT 0xa0 /* int64: calls that may be buffered before one must be traced */
+#define PAGE_SWITCHES 0xa8   /* uint64: PAGE_SWITCH_* */
+#define PAGE_CLOCK 0xb0      /* uint64: virtual ns when PAGE_TICKS was PAGE_CLOCK_TICKS... */
+#define PAGE_CLOCK_TICKS 0xb8
+#define PAGE_CLOCK_CALLS 0xc0 /* ... and PAGE_CALLS_LEFT was this */
+#define PAGE_EPOCH 0xc8       /* uint64: CLOCK_REALTIME ns at virtual time 0 */
+#define PAGE_PID 0xd0         /* int64: of the current task, as it sees them */
+#define PAGE_TID 0xd8
+#define PAGE_PARENT 0xe0
+#define PAGE_SIGNAL_MASK 0xe8   /* uint64: of the current task; handlers change it */
+#define PAGE_FUTEX_WAITERS 0xf0 /* uint64: parked in the whole run */
+#define PAGE_RUN_START 0xf8     /* int64: seconds; files touched since have times of this run */
+#define PAGE_DEVICES 0x100      /* 8 x uint64: st_dev of file systems that are what they seem */
+#define PAGE_DEVICES_MAX 8
+#define PAGE_BREAK 0x140         /* uint64: the program break of the current space; 0: not known */
+#define PAGE_HIDDEN_INODES 0x148 /* 3 x uint64: inodes whose numbers are not shown as they are */
+#define PAGE_HIDDEN_INODES_MAX 3
+#define PAGE_TRACED_CALLS 0x180 /* 512 bits: calls that must be traced, by number */
+#define RECORDER_NS_PER_TICK 4
+#define RECORDER_NS_PER_CALL 400
+/* CLOCK_MONOTONIC and its kin at virtual time 0. */
+#define RECORDER_MONOTONIC_START 10000000000000
+
+/* What may be buffered just now. */
+#define PAGE_SWITCH_CALLS 1   /* any call at all */
+#define PAGE_SWITCH_STREAMS 2 /* calls on pipes and sockets: nobody is parked who might see it */
+#define PAGE_SWITCH_FILE_WRITES 4 /* writes to files: none is mapped shared */
+#define PAGE_SWITCH_PATHS 8       /* calls with relative paths: the directory is an ordinary one */
+#define PAGE_SWITCH_SIGNALS 16    /* signal masks and dispositions: no signal is pending */
+#define PAGE_SWITCH_ALONE 32      /* no other task can run */
+#define PAGE_SWITCH_VIRTUAL 64    /* the clock is the virtual one */
+#define PAGE_SWITCH_UNMAP 128     /* unmapping and protecting: nobody else shares the space */
+
+/* A byte per descriptor of the current task's table: what may be done with it unseen. */
+#define RECORDER_FDS 0x70002000
+#define RECORDER_FDS_MAX 4096
+#define PAGE_FD_FILE 1    /* regular, what it seems: never waits */
+#define PAGE_FD_NULL 2    /* a memory device that never waits */
+#define PAGE_FD_STREAM 4  /* pipe or socket: waits */
+#define PAGE_FD_PIPE 8    /* ... pipe */
+#define PAGE_FD_STDOUT 16 /* what is written there is the run's output */
+#define PAGE_FD_STDERR 32
+
+/* Dispositions of the current process, 64 of the kernel's struct sigaction (32 bytes each). */
+#define RECORDER_ACTIONS 0x70003000
+#define RECORDER_ACTION_SIZE 32
+
+#define RECORDER_STACK_TOP 0x70008000
+#define RECORDER_RING 0x70008000
+#define RECORDER_RING_SIZE 0x100000
+
+/* A record of the ring: a header of 64 bytes, then segments, each of 16 bytes and its data padded
+ * to 8. */
+#define RING_SIZE 0   /* uint32: of the whole record */
+#define RING_NUMBER 4 /* uint16: of the call */
+#define RING_FLAGS 6  /* uint16 */
+#define RING_RESULT 8
+#define RING_ARGUMENTS 16 /* 6 x uint64 */
+#define RING_HEADER 64
+#define RING_SEGMENT 16    /* uint64 address, uint32 length, uint32 0 */
+#define RING_FLAG_STDOUT 1 /* the first segment is not written anywhere: it is output */
+#define RING_FLAG_STDERR 2
+#define RING_FLAG_MAPS 4 /* changes the address space: made again in replay */
 
 /* Batches of remote calls: 16 entries of 64 bytes (number, six arguments, result). An fd argument
  * (rdi or r8) of PAGE_BATCH_LAST_FD means the descriptor that the last recvmsg of the batch
@@ -54,6 +126,7 @@
 #define RECORDER_CPUID_TABLE 0x70001000
 #define RECORDER_CPUID_ENTRY_SIZE 32
 #define RECORDER_CPUID_MAX 128
+#define RECORDER_CPUID_SIZE 0x1000
 
 /* The stub protocol. Every slow path of a stub is:
  *
@@ -69,7 +142,19 @@
  * emulates decodes it and goes on behind it. In the live-flags form of a tick, rcx is already
  * spilled: the slow path starts at the `lea`. The counter of a class is decremented exactly once
  * per execution of a point, and the trap is taken when the value becomes negative (< 0) in every
- * form. No flags are changed by the blob for a tick. */
+ * form. No flags are changed by the blob for a tick.
+ *
+ * The call protocol. A patch region's stub executes
+ *
+ *      lea  rcx, [rip + X]
+ *      jmp  *[PAGE_ENTRY_CALL]
+ *   X: syscall
+ *
+ * with everything but rcx (which `syscall` destroys) as the program has it. The blob goes on at X
+ * with all registers restored: the call is traced. Or it answers it and goes on at X + 2, with rax
+ * the result, rcx X + 2 and r11 some flags, as behind a `syscall`. Nothing else tells the two
+ * apart.
+ */
 
 /* Private system-call numbers of the blob's traced `syscall` (orig_rax at the stop). */
 #define BLOB_CALL_TICK 0x52520001

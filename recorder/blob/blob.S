@@ -1,16 +1,19 @@
 /* The blob: entered by `jmp *[PAGE_ENTRY_x]` from stubs with rcx = X of the stub protocol and the
- * program's rcx in PAGE_SPILL_RCX. Uses no stack, so the red zone stays whole. */
+ * program's rcx in PAGE_SPILL_RCX. Counters and emulated instructions use no stack at all; system
+ * calls have the handlers' own (handlers.h). Linked to its final address (blob.ld). */
 #include "include/rrtest/recorder_page.h"
+#include "recorder/blob/abi.h"
 
 #define SLOT(offset) (RECORDER_PAGE_ADDRESS + (offset))
 
-    .section .rodata
-    .globl blob_code, blob_code_end
-    .hidden blob_code, blob_code_end
-    .globl blob_batch_here, blob_syscall_here, blob_tick_here, blob_atomic_here, blob_cpuid_here, blob_rdtsc_here, blob_random_here
-    .hidden blob_batch_here, blob_syscall_here, blob_tick_here, blob_atomic_here, blob_cpuid_here, blob_rdtsc_here, blob_random_here
+    .section .entries, "a"
+/* In the order of enum blob_entry. */
+    .quad blob_batch_here, blob_syscall_here, blob_tick_here, blob_atomic_here
+    .quad blob_cpuid_here, blob_rdtsc_here, blob_random_here
+    .quad blob_call_here, blob_replayed_call_here, blob_untraced_here
+
+    .text
     .balign 64
-blob_code:
 /* Remote calls of the recorder, rbx: first entry, ebp: how many. The seccomp filter lets exactly this
  * `syscall` pass; a single call starts at it with ebp 1. */
 blob_batch_here:
@@ -100,6 +103,99 @@ blob_cpuid_here:
     mov $BLOB_CALL_CPUID, %eax
     syscall
     ud2
-blob_code_end:
+
+/* ---- system calls -------------------------------------------------------------------------- */
+
+/* The call protocol of recorder_page.h: rcx = X. Switches to the handlers' stack, so the program's
+ * red zone stays whole; a handler that cannot answer returns BLOB_DECLINE. The frame also holds what
+ * a handler may have in the preserved registers when the recorder takes the call away from it
+ * (struct blob_frame). lahf and seto keep the flags, which `syscall` preserves. */
+    .balign 64
+blob_call_here:
+    mov %rsp, SLOT(PAGE_CALL_RSP)
+    mov $RECORDER_STACK_TOP, %esp
+    push %r15
+    push %r14
+    push %r13
+    push %r12
+    push %rbp
+    push %rbx
+    push %rcx
+    mov %rax, %r11
+    lahf
+    seto %al
+    push %rax
+    push %r9
+    push %r8
+    push %r10
+    push %rdx
+    push %rsi
+    push %rdi
+    push %r11
+    cmp $BLOB_CALL_LIMIT, %r11
+    jae 1f
+    mov blob_handlers(, %r11, 8), %rax
+    jmp 2f
+    .balign 16
+blob_replayed_call_here: /* the same in replay, where one handler answers all */
+    mov %rsp, SLOT(PAGE_CALL_RSP)
+    mov $RECORDER_STACK_TOP, %esp
+    push %r15
+    push %r14
+    push %r13
+    push %r12
+    push %rbp
+    push %rbx
+    push %rcx
+    mov %rax, %r11
+    lahf
+    seto %al
+    push %rax
+    push %r9
+    push %r8
+    push %r10
+    push %rdx
+    push %rsi
+    push %rdi
+    push %r11
+    mov $blob_replay, %eax
+2:  test %rax, %rax
+    jz 1f
+    mov %rsp, %rdi
+    sub $8, %rsp
+    call *%rax
+    add $8, %rsp
+    cmp $BLOB_DECLINE, %rax
+    je 1f
+    mov %rax, (%rsp)
+    call 3f /* restores all but rax, rsp and ip */
+    pop %rax
+    mov SLOT(PAGE_CALL_RSP), %rsp
+    mov $0x246, %r11d /* flags, as behind a `syscall`; the same in replay */
+    lea 2(%rcx), %rcx
+    jmp *%rcx
+1:  call 3f
+    pop %rax
+    mov SLOT(PAGE_CALL_RSP), %rsp
+    jmp *%rcx
+3:  mov 0x40(%rsp), %rax
+    add $0x7f, %al
+    sahf
+    mov 0x10(%rsp), %rdi
+    mov 0x18(%rsp), %rsi
+    mov 0x20(%rsp), %rdx
+    mov 0x28(%rsp), %r10
+    mov 0x30(%rsp), %r8
+    mov 0x38(%rsp), %r9
+    mov 0x48(%rsp), %rcx
+    ret
+
+/* Handlers' own system call, in registers as the kernel wants them. */
+    .balign 16
+    .globl blob_untraced
+blob_untraced:
+blob_untraced_here:
+    syscall
+    ret
 
     .section .note.GNU-stack, "", @progbits

@@ -7,6 +7,7 @@
 
 #include "recorder/debug/debug.h"
 #include "recorder/debug/text.h"
+#include "recorder/debug/text_calls.h"
 #include "recorder/syscalls/syscalls.h"
 #include "recorder/trace/json.h"
 #include "recorder/trace/trace.h"
@@ -20,7 +21,9 @@ struct task_ticks {
 struct counts {
     uint64_t events;
     uint64_t by_kind[EVENT_KIND_COUNT];
-    uint64_t by_number[SYSCALL_NUMBER_LIMIT];
+    uint64_t by_number[SYSCALL_NUMBER_LIMIT]; /* all system calls */
+    uint64_t traced[SYSCALL_NUMBER_LIMIT];    /* those with an event of their own */
+    uint64_t buffered;
     uint64_t stops;
     uint64_t switches;
     uint64_t written; /* bytes of memory effects */
@@ -61,9 +64,13 @@ static int count_event(struct counts *c, const struct event *e)
     c->output += e->output.length;
     for (size_t i = 0; i < e->write_count; i++)
         c->written += e->writes[i].length;
-    if (e->kind == EVENT_SYSCALL && e->before.orig_rax < SYSCALL_NUMBER_LIMIT)
+    if (e->kind == EVENT_SYSCALL && e->before.orig_rax < SYSCALL_NUMBER_LIMIT) {
         c->by_number[e->before.orig_rax]++;
-    if (e->kind == EVENT_CHECKSUM || e->kind == EVENT_END)
+        c->traced[e->before.orig_rax]++;
+    }
+    if (e->kind == EVENT_BUFFERED)
+        c->buffered += text_buffered_count(e, c->by_number, SYSCALL_NUMBER_LIMIT);
+    if (e->kind == EVENT_BUFFERED || e->kind == EVENT_CHECKSUM || e->kind == EVENT_END)
         return 0;
     if (e->kind != EVENT_START) {
         c->stops++;
@@ -100,8 +107,8 @@ static void put_defaults(struct bytes *b, const struct counts *c)
     text_put(b, "{\"stops\": %" PRIu64 ", \"ticks\": %" PRIu64 ", \"atomics\": %" PRIu64, c->stops,
              ticks, atomics);
     text_put(b, ", \"switches\": %" PRIu64 ", \"tasks\": %zu", c->switches, c->task_count);
-    text_put(b, ", \"syscalls\": {\"total\": %" PRIu64 ", \"buffered\": 0}",
-             c->by_kind[EVENT_SYSCALL]);
+    text_put(b, ", \"syscalls\": {\"total\": %" PRIu64 ", \"buffered\": %" PRIu64 "}",
+             c->by_kind[EVENT_SYSCALL] + c->buffered, c->buffered);
     text_put(b, ", \"patches\": {\"static\": 0, \"applied\": 0, \"deferred_entry\": 0, "
                 "\"deferred_occupied\": 0, \"retried\": 0, \"moved\": 0, \"abandoned\": 0, "
                 "\"refused\": 0}");
@@ -117,23 +124,32 @@ static void put_string_or_null(struct bytes *b, const char *key, const char *str
         text_put(b, "null");
 }
 
-static void put_calls(struct bytes *b, const struct counts *c)
+static void put_by_name(struct bytes *b, const char *key, const uint64_t *counts)
 {
     bool first = true;
 
-    text_put(b, ", \"syscalls\": {\"by_name\": {");
+    text_put(b, "\"%s\": {", key);
     for (size_t i = 0; i < SYSCALL_NUMBER_LIMIT; i++) {
         const struct syscall_row *row = syscall_row_by_number(i);
 
-        if (c->by_number[i] == 0)
+        if (counts[i] == 0)
             continue;
         if (row)
-            text_put(b, "%s\"%s\": %" PRIu64, first ? "" : ", ", row->name, c->by_number[i]);
+            text_put(b, "%s\"%s\": %" PRIu64, first ? "" : ", ", row->name, counts[i]);
         else
-            text_put(b, "%s\"%zu\": %" PRIu64, first ? "" : ", ", i, c->by_number[i]);
+            text_put(b, "%s\"%zu\": %" PRIu64, first ? "" : ", ", i, counts[i]);
         first = false;
     }
-    text_put(b, "}}");
+    text_put(b, "}");
+}
+
+static void put_calls(struct bytes *b, const struct counts *c)
+{
+    text_put(b, ", \"syscalls\": {");
+    put_by_name(b, "by_name", c->by_number);
+    text_put(b, ", ");
+    put_by_name(b, "traced_by_name", c->traced);
+    text_put(b, "}");
 }
 
 /* What the events alone decide. */
@@ -152,6 +168,7 @@ static void put_facts(struct bytes *b, const struct counts *c, const struct trac
     put_string_or_null(b, "schedule_digest", meta->schedule_digest);
     put_string_or_null(b, "verdict", meta->verdict);
     put_string_or_null(b, "strategy", meta->strategy);
+    put_string_or_null(b, "patching", meta->patching);
     text_put(b, ", \"exit_status\": %" PRId32 ", \"seed\": %" PRIu64 "}", meta->exit_status,
              meta->seed);
 }

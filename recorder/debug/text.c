@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "recorder/debug/text_calls.h"
 #include "recorder/syscalls/syscalls.h"
 #include "recorder/trace/json.h"
 
@@ -114,6 +115,9 @@ static void put_kind_details(struct bytes *b, const struct event *e)
     case EVENT_CHECKSUM:
         text_put(b, " %016" PRIx64, e->checksum);
         break;
+    case EVENT_BUFFERED:
+        text_buffered(b, e);
+        break;
     default:
         text_put(b, " ip 0x%llx", e->after.rip);
     }
@@ -197,7 +201,8 @@ void text_event(struct bytes *b, const struct event *e)
     text_put(b, "%s", event_kind_name(e->kind));
     put_kind_details(b, e);
     put_maps(b, e);
-    put_writes(b, e);
+    if (e->kind != EVENT_BUFFERED)
+        put_writes(b, e);
     if (e->xstate)
         text_put(b, " [xstate %" PRIu32 " bytes]", e->xstate_length);
     put_output(b, e);
@@ -289,6 +294,8 @@ void text_event_json(struct bytes *b, const struct event *e)
              e->before.rip, e->before.rsp);
     if (e->kind == EVENT_SYSCALL || e->kind == EVENT_ENTRY || e->kind == EVENT_EXEC)
         put_call_json(b, e);
+    if (e->kind == EVENT_BUFFERED)
+        text_buffered_json(b, e);
     if (e->kind == EVENT_PREEMPT)
         text_put(b, ", \"counter\": \"%s\", \"steps\": %" PRIu32, e->counter ? "atomics" : "ticks",
                  e->steps);

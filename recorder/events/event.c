@@ -17,6 +17,7 @@ static const char *const names[EVENT_KIND_COUNT] = {
     [EVENT_CHECKSUM] = "checksum",
     [EVENT_END] = "end",
     [EVENT_MEMORY] = "memory",
+    [EVENT_BUFFERED] = "buffered",
 };
 
 const char *event_kind_name(enum event_kind kind)

@@ -27,6 +27,8 @@ enum event_kind {
     EVENT_CHECKSUM,    /* no stop: memory checksum of the task's address space at this point */
     EVENT_END,         /* end of the run; `status` is the run's exit status */
     EVENT_MEMORY,      /* no stop: another task changed this task's memory (process_vm_writev) */
+    EVENT_BUFFERED, /* no stop: what the blob's ring (recorder_page.h) is to hold when the task goes
+                     * on; maps are what its calls do by themselves */
     EVENT_KIND_COUNT
 };
 const char *event_kind_name(enum event_kind kind); /* "syscall", "preempt", ... */

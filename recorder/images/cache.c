@@ -173,19 +173,20 @@ int cache_map(int fd, bool deep, struct image **ret, struct rr_error *error)
 
 void cache_name(const struct cache_source *source, char *ret, size_t size)
 {
-    snprintf(ret, size, "%016llx%016llx-%llx.v%d.%d.%d", (unsigned long long)source->hash[0],
-             (unsigned long long)source->hash[1], (unsigned long long)source->size, CACHE_FORMAT,
-             REWRITER_VERSION, RECORDER_PAGE_VERSION);
+    snprintf(ret, size, "%016llx%016llx-%llx-%llx.v%d.%d.%d", (unsigned long long)source->hash[0],
+             (unsigned long long)source->hash[1], (unsigned long long)source->size,
+             (unsigned long long)source->options, CACHE_FORMAT, REWRITER_VERSION,
+             RECORDER_PAGE_VERSION);
 }
 
 /* The name of the shortcut for one state of one inode. Its change time moves with every write, so
  * an equal name means equal contents, unless the file was changed twice within one tick of the
  * file system's clock: make_shortcut leaves out files that young. */
-static int shortcut_name(int fd, char *ret, size_t size, bool *ret_settled)
+static int shortcut_name(int fd, uint64_t options, char *ret, size_t size, bool *ret_settled)
 {
     struct timespec now;
     struct stat st;
-    uint64_t key[7];
+    uint64_t key[8];
 
     if (fstat(fd, &st) < 0)
         return -errno;
@@ -198,6 +199,7 @@ static int shortcut_name(int fd, char *ret, size_t size, bool *ret_settled)
     key[4] = (uint64_t)st.st_mtim.tv_nsec;
     key[5] = (uint64_t)st.st_ctim.tv_sec;
     key[6] = (uint64_t)st.st_ctim.tv_nsec;
+    key[7] = options;
     snprintf(ret, size, "inode-%016llx%016llx.v%d.%d.%d",
              (unsigned long long)bytes_hash(key, sizeof(key), 1),
              (unsigned long long)bytes_hash(key, sizeof(key), 2), CACHE_FORMAT, REWRITER_VERSION,
@@ -214,13 +216,13 @@ static int open_image(int directory, const char *name, struct image **ret)
     return cache_map(fd, false, ret, NULL);
 }
 
-int cache_find(int directory, int fd, struct image **ret)
+int cache_find(int directory, int fd, uint32_t options, struct image **ret)
 {
     struct stat st;
     struct image *image;
     char name[128];
     bool settled;
-    int result = shortcut_name(fd, name, sizeof(name), &settled);
+    int result = shortcut_name(fd, options, name, sizeof(name), &settled);
 
     if (result)
         return result;
@@ -235,12 +237,12 @@ int cache_find(int directory, int fd, struct image **ret)
     return 0;
 }
 
-static void make_shortcut(int directory, int fd, const char *target)
+static void make_shortcut(int directory, int fd, uint64_t options, const char *target)
 {
     char name[128], temporary[192];
     bool settled;
 
-    if (shortcut_name(fd, name, sizeof(name), &settled) || !settled)
+    if (shortcut_name(fd, options, name, sizeof(name), &settled) || !settled)
         return;
     snprintf(temporary, sizeof(temporary), "tmp-%s-%d", name, (int)getpid());
     unlinkat(directory, temporary, 0);
@@ -263,7 +265,7 @@ int cache_find_source(int directory, int fd, const struct cache_source *source, 
         *ret = NULL;
         return -ENOENT;
     }
-    make_shortcut(directory, fd, name);
+    make_shortcut(directory, fd, source->options, name);
     return 0;
 }
 
@@ -303,7 +305,7 @@ int cache_store(int directory, int fd, const struct cache_source *source,
         result = open_image(directory, name, ret);
     if (result)
         return rr_error_set(error, result, "image cache: %s: %s", name, strerror(-result));
-    make_shortcut(directory, fd, name);
+    make_shortcut(directory, fd, source->options, name);
     return 0;
 }
 

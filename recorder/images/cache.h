@@ -19,9 +19,9 @@
 
 #define CACHE_MAGIC "RRIMAGE"
 /* Bump on any change of the layout below. */
-#define CACHE_FORMAT 2
+#define CACHE_FORMAT 3
 /* Bump whenever the same file would be rewritten differently. */
-#define REWRITER_VERSION 5
+#define REWRITER_VERSION 7
 
 enum cache_table {
     TABLE_SEGMENTS, /* struct image_segment */
@@ -66,6 +66,7 @@ struct cache_refusal {
 struct cache_source {
     uint64_t size;
     uint64_t hash[2]; /* of all its bytes */
+    uint64_t options; /* enum image_option */
 };
 
 struct cache_header {
@@ -107,7 +108,7 @@ void cache_name(const struct cache_source *source, char *ret, size_t size);
 
 /* The image of the file open at fd as an earlier open of the same inode left it, without reading
  * the file; -ENOENT. */
-int cache_find(int directory, int fd, struct image **ret);
+int cache_find(int directory, int fd, uint32_t options, struct image **ret);
 /* By content; -ENOENT. */
 int cache_find_source(int directory, int fd, const struct cache_source *source, struct image **ret);
 /* Write a finished file (a racing writer's equal one may win) and open it. */

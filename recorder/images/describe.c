@@ -8,7 +8,7 @@
 static const char *const point_names[IMAGE_POINT_COUNT] = {
     [IMAGE_POINT_TICK] = "ticks",           [IMAGE_POINT_ATOMIC] = "atomics",
     [IMAGE_POINT_CPUID] = "cpuid",          [IMAGE_POINT_RDTSC] = "rdtsc",
-    [IMAGE_POINT_RANDOM] = "rdrand/rdseed",
+    [IMAGE_POINT_RANDOM] = "rdrand/rdseed", [IMAGE_POINT_CALL] = "system calls",
 };
 
 static const char *const site_names[SITE_COUNT + 1] = {
@@ -18,6 +18,7 @@ static const char *const site_names[SITE_COUNT + 1] = {
     [SITE_ENTRY] = "recursive entry",
     [SITE_ATOMIC] = "atomic",
     [SITE_SPECIAL] = "cpuid, rdtsc or rdrand",
+    [SITE_CALL] = "system call",
     [SITE_COUNT] = "range",
 };
 
@@ -25,6 +26,7 @@ static const char *const reason_names[REASON_COUNT] = {
     [REASON_SHORT] = "no run of 5 bytes without a target inside",
     [REASON_PLACEMENT] = "no stub address makes every former boundary trap",
     [REASON_UNREACHED] = "not known to be executed",
+    [REASON_RESTORER] = "unwinders know a signal frame by these bytes",
 };
 
 static void describe_refusals(const struct image *image, FILE *out)
@@ -57,6 +59,8 @@ void image_describe(const struct image *image, FILE *out)
     fprintf(out, "indirect calls: %" PRIu64 ", with a window before them %" PRIu64 "\n",
             s->indirect_calls, s->indirect_calls_windowed);
     fprintf(out, "recursive entries: %" PRIu64 "\n", s->entries);
+    fprintf(out, "system calls: %" PRIu64 ", with a patch region %" PRIu64 "\n", s->calls,
+            s->calls_windowed);
     fprintf(out, "windows:");
     for (int i = 0; i < IMAGE_POINT_COUNT; i++)
         fprintf(out, " %s %" PRIu64, point_names[i], s->windows[i]);

@@ -14,7 +14,8 @@
 #include "recorder/images/elf_file.h"
 #include "recorder/images/rewrite.h"
 
-static int rewrite_file(int directory, int fd, struct image **ret, struct rr_error *error)
+static int rewrite_file(int directory, int fd, uint32_t options, struct image **ret,
+                        struct rr_error *error)
 {
     struct cache_source source;
     struct elf_file elf;
@@ -24,6 +25,7 @@ static int rewrite_file(int directory, int fd, struct image **ret, struct rr_err
     if (result)
         return result;
     source.size = elf.size;
+    source.options = options;
     source.hash[0] = bytes_hash(elf.data, elf.size, 1);
     source.hash[1] = bytes_hash(elf.data, elf.size, 2);
     if (directory >= 0 && cache_find_source(directory, fd, &source, ret) == 0) {
@@ -41,7 +43,8 @@ static int rewrite_file(int directory, int fd, struct image **ret, struct rr_err
     return result;
 }
 
-int image_open(const char *directory, int fd, struct image **ret_image, struct rr_error *error)
+int image_open(const char *directory, int fd, uint32_t options, struct image **ret_image,
+               struct rr_error *error)
 {
     cleanup_fd int cache = -1;
     int result;
@@ -53,10 +56,10 @@ int image_open(const char *directory, int fd, struct image **ret_image, struct r
             cache = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (cache < 0)
             rr_error_set(error, -errno, "image cache %s: %s", directory, strerror(errno));
-        else if (cache_find(cache, fd, ret_image) == 0)
+        else if (cache_find(cache, fd, options, ret_image) == 0)
             return 0;
     }
-    result = rewrite_file(cache, fd, ret_image, error);
+    result = rewrite_file(cache, fd, options, ret_image, error);
     return result == -EOPNOTSUPP ? 0 : result;
 }
 
@@ -181,7 +184,9 @@ static void locate_in_part(const struct image *image, const struct cache_window 
     if (w->edge)
         ret->original = image->header->base + w->target;
     ret->place = map[i].state == STATE_BODY ? IMAGE_STUB_BODY : IMAGE_STUB_HEAD;
-    ret->exact = map[i].state == STATE_BODY && map[i].at == at;
+    ret->exact =
+        map[i].at == at && (map[i].state == STATE_BODY ||
+                            (map[i].state == STATE_HEAD && map[i].point == IMAGE_POINT_CALL));
     ret->counted = map[i].state == STATE_COUNTED || map[i].state == STATE_COUNTED_SPILLED;
     ret->spilled = map[i].state == STATE_HEAD_SPILLED || map[i].state == STATE_COUNTED_SPILLED;
     if (map[i].state != STATE_BODY)

@@ -22,6 +22,7 @@ enum image_point {
     IMAGE_POINT_CPUID,
     IMAGE_POINT_RDTSC,  /* rdtsc, rdtscp */
     IMAGE_POINT_RANDOM, /* rdrand, rdseed */
+    IMAGE_POINT_CALL,   /* `syscall`: a patch region (design.md section 5) */
     IMAGE_POINT_COUNT
 };
 
@@ -37,6 +38,11 @@ struct image_segment {
     bool stubs;
 };
 
+/* What an image is made for; part of its name in the cache. */
+enum image_option {
+    IMAGE_OPTION_CALLS = 1, /* system calls get patch regions (patching: static) */
+};
+
 /* Rewrite the ELF file open at fd, or take it from the cache directory (created if needed). Files
  * there are named by the content of the ELF file, the rewriter's version and
  * RECORDER_PAGE_VERSION, with a shortcut by inode, size and change time that makes a hit cost 20 us
@@ -45,7 +51,8 @@ struct image_segment {
  * with return 0 when the file is a valid ELF of this machine that has nothing to rewrite or cannot
  * be rewritten (the run goes on without ticks there). In both cases error->message says why.
  * Errors: -ENOEXEC not an x86-64 ELF; I/O errors of fd. */
-int image_open(const char *directory, int fd, struct image **ret_image, struct rr_error *error);
+int image_open(const char *directory, int fd, uint32_t options, struct image **ret_image,
+               struct rr_error *error);
 
 /* Load a cache file (as image_fd() gives) written earlier, for replay from a trace. Validates
  * everything; damage is -EBADMSG with a message. */
@@ -86,7 +93,9 @@ struct image_where {
     uint64_t start;    /* window start */
     uint64_t end;      /* one past the window's last byte */
     enum image_point point; /* STUB_HEAD: of this point; else what the window was made for */
-    bool exact;             /* STUB_BODY: address is at an instruction boundary of the copy */
+    bool exact;   /* STUB_BODY: address is at an instruction boundary of the copy; also at the
+                   * start of a patch region's way into the blob, which only uses what
+                   * `syscall` destroys */
     bool counted; /* STUB_HEAD: the point cannot be taken back (its counter has changed, or
                    * the jump that led here is gone): let it finish */
     bool spilled; /* STUB_HEAD: the program's rcx is in PAGE_SPILL_RCX */
@@ -132,6 +141,7 @@ struct image_statistics {
     uint64_t windows[IMAGE_POINT_COUNT];
     uint64_t indirect_jumps, indirect_jumps_windowed;
     uint64_t entries, indirect_calls, indirect_calls_windowed;
+    uint64_t calls, calls_windowed; /* `syscall` instructions; 0 without IMAGE_OPTION_CALLS */
     uint64_t live_form, cloned_loops, refused;
     uint64_t stub_bytes;
 };

@@ -73,6 +73,56 @@ void plan_specials(struct plan *plan)
     }
 }
 
+/* Instructions before, around or behind the call: whatever its shape, as long as no other way leads
+ * into the middle. */
+static bool call_region(struct plan *plan, uint32_t insn)
+{
+    uint32_t last = plan->code->count - 1;
+    struct plan_request request = {.low = insn > WINDOW_INSNS_MAX ? insn - WINDOW_INSNS_MAX : 0,
+                                   .high = last - insn > WINDOW_INSNS_MAX ? insn + WINDOW_INSNS_MAX
+                                                                          : last,
+                                   .must = insn,
+                                   .first = NO_INSN,
+                                   .last = NO_INSN,
+                                   .point = NO_INSN,
+                                   .branches = true};
+    uint32_t first;
+
+    if (!plan_find(plan, &request, &first, &last))
+        return false;
+    plan_add(plan, first, last, IMAGE_POINT_CALL);
+    return true;
+}
+
+/* mov $15, %eax or %rax before the call: rt_sigreturn. Unwinders compare the bytes at a frame's
+ * return address where no FDE speaks (libgcc's x86_64_fallback_frame_state). By bytes: glibc's FDE
+ * of its restorer begins one byte early, in the padding, and what is decoded from there is wrong.
+ */
+static bool is_restorer(const struct plan *plan, uint32_t insn)
+{
+    static const uint8_t narrow[] = {0xb8, 15, 0, 0, 0}, wide[] = {0x48, 0xc7, 0xc0, 15, 0, 0, 0};
+    uint64_t address = code_address(plan->code, insn);
+    const uint8_t *before = elf_file_at(plan->code->elf, address - sizeof(wide), sizeof(wide));
+
+    return before && (memcmp(before, wide, sizeof(wide)) == 0 ||
+                      memcmp(before + sizeof(wide) - sizeof(narrow), narrow, sizeof(narrow)) == 0);
+}
+
+void plan_calls(struct plan *plan)
+{
+    for (uint32_t k = 0; plan->calls && k < plan->code->count; k++) {
+        if (plan->code->insns[k].special != DECODE_SYSCALL)
+            continue;
+        plan->statistics.calls++;
+        if (is_restorer(plan, k))
+            plan_refuse(plan, k, SITE_CALL, REASON_RESTORER);
+        else if (plan->owner[k] == NO_WINDOW && call_region(plan, k))
+            plan->statistics.calls_windowed++;
+        else
+            plan_refuse(plan, k, SITE_CALL, reason_for(plan, k));
+    }
+}
+
 void plan_indirect_jumps(struct plan *plan)
 {
     for (uint32_t k = 0; k < plan->code->count; k++) {

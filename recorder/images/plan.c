@@ -21,10 +21,11 @@ static void build_predecessors(struct plan *plan)
     free(edges);
 }
 
-void plan_build(struct flow_graph *flow, struct plan *ret)
+void plan_build(struct flow_graph *flow, uint32_t options, struct plan *ret)
 {
     memset(ret, 0, sizeof(*ret));
     ret->flow = flow;
+    ret->calls = options & IMAGE_OPTION_CALLS;
     ret->code = flow->code;
     ret->owner = memory_resize(NULL, flow->code->count, sizeof(uint32_t));
     memset(ret->owner, 0xff, flow->code->count * sizeof(uint32_t));
@@ -38,6 +39,7 @@ void plan_build(struct flow_graph *flow, struct plan *ret)
     ret->statistics.ranges = flow->code->range_count;
     ret->statistics.ranges_refused = flow->code->refused_count;
     plan_specials(ret);
+    plan_calls(ret);
     plan_indirect_jumps(ret);
     plan_indirect_calls(ret);
     plan_loops(ret);

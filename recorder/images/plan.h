@@ -53,6 +53,7 @@ enum refusal_site {
     SITE_ENTRY,
     SITE_ATOMIC,
     SITE_SPECIAL,
+    SITE_CALL,
     SITE_COUNT
 };
 
@@ -60,6 +61,7 @@ enum refusal_reason {
     REASON_SHORT,     /* no run of 5 bytes without a target inside */
     REASON_PLACEMENT, /* no stub address makes every boundary trap */
     REASON_UNREACHED, /* not known to be code that is executed */
+    REASON_RESTORER,  /* rt_sigreturn: unwinders know a signal frame by these bytes */
     REASON_COUNT
 };
 
@@ -76,14 +78,15 @@ struct plan {
     bool *jump_ticked;         /* per block: its jump ticks when it is taken */
     uint8_t *depth;            /* per block: how many loops it is in */
     struct graph predecessors; /* of blocks */
+    bool calls;                /* plan patch regions for system calls */
     struct refusal *refusals;
     size_t refusal_count;
     size_t refusal_capacity;
     struct image_statistics statistics;
 };
 
-/* Plan all windows of the image. */
-void plan_build(struct flow_graph *flow, struct plan *ret);
+/* Plan all windows of the image; options: enum image_option. */
+void plan_build(struct flow_graph *flow, uint32_t options, struct plan *ret);
 void plan_done(struct plan *plan);
 
 /* The primitives that the kinds of points share (windows.c). */
@@ -123,6 +126,7 @@ bool plan_ticked_before(const struct plan *plan, uint32_t insn);
 
 /* The kinds, in the order in which they are planned. */
 void plan_specials(struct plan *plan);       /* kinds.c */
+void plan_calls(struct plan *plan);          /* kinds.c */
 void plan_indirect_jumps(struct plan *plan); /* kinds.c */
 void plan_indirect_calls(struct plan *plan); /* kinds.c */
 void plan_loops(struct plan *plan);          /* loops.c */

@@ -360,7 +360,7 @@ int rewrite_image(const struct elf_file *elf, const struct cache_source *source,
         return rr_error_set(error, -EOPNOTSUPP,
                             "it has neither unwind tables nor symbols that tell where code is");
     flow_build(&r.code, &r.flow);
-    plan_build(&r.flow, &r.plan);
+    plan_build(&r.flow, (uint32_t)source->options, &r.plan);
     place_windows(&r.plan, &r.placement);
     r.zero = r.code.base + (uint64_t)r.placement.displacement;
     if (r.placement.low == r.placement.high) {

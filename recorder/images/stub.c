@@ -216,6 +216,24 @@ static void emulate(struct emitter *e, uint32_t k)
     put(e, code_bytes(e->plan->code, k), i->length);
 }
 
+/*      lea  rcx, [X]
+ *      jmp  *[entry]
+ *   X: syscall                     traced: where the blob goes on with what it does not answer
+ * `syscall` destroys rcx itself, so nothing is spilled. */
+static void call(struct emitter *e, uint32_t k)
+{
+    const struct insn *i = &e->plan->code->insns[k];
+    uint64_t original = code_address(e->plan->code, k);
+
+    map_part(e, &e->stub->hot, original, STATE_HEAD, IMAGE_POINT_CALL);
+    PUT(e, 0x48, 0x8d, 0x0d);
+    put32(e, 7);
+    PUT(e, 0xff, 0x24, 0x25);
+    put32(e, RECORDER_PAGE_ADDRESS + PAGE_ENTRY_CALL);
+    map_part(e, &e->stub->hot, original, STATE_BODY, IMAGE_POINT_CALL);
+    put(e, code_bytes(e->plan->code, k), i->length);
+}
+
 /* A branch or jump with a 32-bit displacement, to its target's copy if the stub has it. */
 static void copy_branch(struct emitter *e, uint32_t k, const struct decoded *d)
 {
@@ -334,7 +352,7 @@ static void emit_points(struct emitter *e, uint32_t k, struct pending *pending, 
 
 static bool goes_on(const struct insn *i)
 {
-    return i->flow == FLOW_NEXT || i->flow == FLOW_BRANCH;
+    return i->flow == FLOW_NEXT || i->flow == FLOW_BRANCH || i->flow == FLOW_KERNEL;
 }
 
 /*      sub  qword [counter], 1
@@ -374,6 +392,8 @@ bool stub_emit(const struct plan *plan, const struct window *window, uint64_t ho
         emit_points(&e, k, pending, &pending_count);
         if (code->insns[k].special >= DECODE_CPUID && code->insns[k].special <= DECODE_RDSEED)
             emulate(&e, k);
+        else if (code->insns[k].special == DECODE_SYSCALL)
+            call(&e, k);
         else
             copy_insn(&e, k);
     }

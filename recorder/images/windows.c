@@ -26,7 +26,8 @@ static bool interior_free(const struct plan *plan, uint32_t index)
 }
 
 /* May the instruction be part of a window, as its last one or before others? */
-static bool usable(const struct plan *plan, uint32_t index, bool last, bool branches)
+static bool usable(const struct plan *plan, uint32_t index, bool last,
+                   const struct plan_request *request)
 {
     const struct insn *i = &plan->code->insns[index];
 
@@ -37,11 +38,13 @@ static bool usable(const struct plan *plan, uint32_t index, bool last, bool bran
     case FLOW_NEXT:
         return true;
     case FLOW_BRANCH:
-        return last || branches;
+        return last || request->branches;
     case FLOW_JUMP:
     case FLOW_JUMP_INDIRECT:
     case FLOW_RETURN:
         return last;
+    case FLOW_KERNEL: /* only as the call that the window is made for */
+        return plan->calls && i->special == DECODE_SYSCALL && index == request->must;
     default:
         return false;
     }
@@ -94,7 +97,7 @@ static void search_back(struct search *s, uint32_t last)
     uint32_t length = 0;
 
     for (uint32_t first = last;; first--) {
-        if (!usable(plan, first, first == last, s->request->branches))
+        if (!usable(plan, first, first == last, s->request))
             return;
         length += code->insns[first].length;
         if (length > WINDOW_BYTES_MAX || last - first >= WINDOW_INSNS_MAX)

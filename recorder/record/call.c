@@ -11,6 +11,7 @@
 #include "recorder/base/log.h"
 #include "recorder/record/blocking.h"
 #include "recorder/record/borrow.h"
+#include "recorder/record/buffered.h"
 #include "recorder/record/fds.h"
 #include "recorder/record/filter.h"
 #include "recorder/record/guards.h"
@@ -226,6 +227,7 @@ static void finish_run(struct session *s, struct task *t, struct call *c)
         c->finish(s, t, c);
     read_outputs(s, t, c);
     fds_after_call(s, t, c);
+    buffered_learn(s, t, c);
     output_capture(s, t, c);
     shared_file_changed(s, t, c);
     t->regs_dirty |= t->regs.rax != (uint64_t)c->result;

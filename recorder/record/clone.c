@@ -10,6 +10,7 @@
 #include "include/rrtest/recorder_page.h"
 #include "recorder/base/log.h"
 #include "recorder/base/file.h"
+#include "recorder/record/buffered.h"
 #include "recorder/record/fds.h"
 #include "recorder/record/process.h"
 #include "recorder/record/space.h"
@@ -240,6 +241,7 @@ static void after_exec(struct session *s, struct task *t, pid_t leader)
     close_fd(&t->pidfd);
     t->ns_tid = p->pid;
     if (files->references > 1) {
+        buffered_save_files(s);
         t->files = files_copy(files);
         files_unref(s, files);
     }

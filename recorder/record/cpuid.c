@@ -122,7 +122,7 @@ void cpuid_answer(uint32_t leaf, uint32_t subleaf, unsigned guards_off, uint32_t
 /* Filled once per process: each cpuid costs 6.5 us in a VM. */
 void cpuid_table_fill(struct tracee_area *area, unsigned guards_off)
 {
-    static uint8_t saved[RECORDER_PAGE_SIZE - TABLE_OFFSET];
+    static uint8_t saved[RECORDER_CPUID_SIZE];
     static size_t saved_count;
 
     if (guards_off & RECORD_GUARD_CPUID)

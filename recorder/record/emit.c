@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "recorder/record/buffered.h"
 #include "recorder/record/session.h"
 #include "recorder/tracee/memsum.h"
 
@@ -16,6 +17,7 @@ struct event *emit_begin(struct session *s, struct task *t, enum event_kind kind
 {
     struct event *e = &s->building.event;
 
+    buffered_emit(s);
     memset(e, 0, sizeof(*e));
     bytes_clear(&s->building.data);
     e->kind = kind;
@@ -26,6 +28,13 @@ struct event *emit_begin(struct session *s, struct task *t, enum event_kind kind
     e->after = t->regs;
     e->clock = clock_now(s->clock);
     return e;
+}
+
+void emit_remember(struct session *s, uint64_t address, uint64_t length)
+{
+    s->recent[s->recent_count % 64][0] = address;
+    s->recent[s->recent_count % 64][1] = length;
+    s->recent_count++;
 }
 
 static void add_write(struct session *s, uint64_t address, uint64_t length)
@@ -40,9 +49,8 @@ static void add_write(struct session *s, uint64_t address, uint64_t length)
             abort();
     }
     s->building.writes[e->write_count++] = (struct event_write){address, length, NULL};
-    s->recent[s->recent_count % 64][0] = address;
-    s->recent[s->recent_count % 64][1] = length;
-    s->recent_count++;
+    if (e->kind != EVENT_BUFFERED)
+        emit_remember(s, address, length);
 }
 
 void emit_memory(struct session *s, struct task *t, uint64_t address, uint64_t length)
@@ -97,7 +105,21 @@ int emit_poke(struct session *s, struct task *t, uint64_t address, const void *d
     return 0;
 }
 
+void emit_bytes(struct session *s, uint64_t address, const void *data, uint64_t length)
+{
+    if (!s->trace)
+        return;
+    bytes_append(&s->building.data, data, length);
+    add_write(s, address, length);
+}
+
 void emit_map(struct session *s, struct task *t, const struct map_op *op)
+{
+    emit_map_applied(s, op);
+    maps_apply(&t->space->maps, op);
+}
+
+void emit_map_applied(struct session *s, const struct map_op *op)
 {
     struct event *e = &s->building.event;
 
@@ -108,7 +130,6 @@ void emit_map(struct session *s, struct task *t, const struct map_op *op)
             abort();
     }
     s->building.maps[e->map_count++] = *op;
-    maps_apply(&t->space->maps, op);
 }
 
 void emit_file_write(struct session *s, uint32_t file, uint64_t offset, const void *data,
@@ -205,7 +226,8 @@ void emit_end_registers(struct session *s, struct task *t, const struct user_reg
 {
     struct event *e = &s->building.event;
     const uint8_t *at = s->building.data.data;
-    bool last = e->kind == EVENT_EXIT;
+    /* what a buffered call wrote is there only when the task has run on, in replay */
+    bool last = e->kind == EVENT_EXIT || e->kind == EVENT_BUFFERED;
 
     e->after = *after;
     e->writes = s->building.writes;

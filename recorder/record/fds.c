@@ -12,8 +12,10 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "include/rrtest/recorder_page.h"
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
+#include "recorder/record/buffered.h"
 #include "recorder/record/file_facts.h"
 #include "recorder/record/ports.h"
 
@@ -165,6 +167,9 @@ static void look_up(struct session *s, struct task *t, int fd, struct fd_entry *
         e->kind = (uint8_t)kind_of_stat(&st);
     e->device = st.st_dev;
     e->inode = st.st_ino;
+    e->regular = S_ISREG(st.st_mode);
+    e->null = S_ISCHR(st.st_mode) && major(st.st_rdev) == 1 &&
+              (minor(st.st_rdev) == 3 || minor(st.st_rdev) == 5);
     e->random = S_ISCHR(st.st_mode) && major(st.st_rdev) == 1 &&
                 (minor(st.st_rdev) == 8 || minor(st.st_rdev) == 9);
     e->stream = 0;
@@ -206,7 +211,7 @@ static void reset(struct session *s, struct files *files, struct fd_entry *e)
     fds_object_unref(s, object);
 }
 
-void fds_forget(struct session *s, struct files *files, int fd)
+void fds_replaced(struct session *s, struct files *files, int fd)
 {
     struct fd_entry *e = fds_entry(files, fd);
 
@@ -214,10 +219,18 @@ void fds_forget(struct session *s, struct files *files, int fd)
         reset(s, files, e);
 }
 
+void fds_forget(struct session *s, struct files *files, int fd)
+{
+    fds_replaced(s, files, fd);
+    buffered_forget(s, files, fd);
+}
+
 void fds_forget_range(struct session *s, struct files *files, unsigned first, unsigned last)
 {
     for (size_t i = first; i < files->count && i <= last; i++)
         reset(s, files, &files->entry[i]);
+    for (size_t i = first; i < RECORDER_FDS_MAX && i <= last; i++)
+        buffered_forget(s, files, (int)i);
 }
 
 void fds_exec(struct session *s, struct files *files)
@@ -225,6 +238,8 @@ void fds_exec(struct session *s, struct files *files)
     for (size_t i = 0; i < files->count; i++)
         if (files->entry[i].cloexec || !files->entry[i].object)
             reset(s, files, &files->entry[i]);
+    for (int i = 0; i < RECORDER_FDS_MAX; i++)
+        buffered_forget(s, files, i);
 }
 
 void fds_duplicate(struct session *s, struct files *files, int from, int to)
@@ -236,9 +251,12 @@ void fds_duplicate(struct session *s, struct files *files, int from, int to)
     if (!a || !b || a == b)
         return;
     reset(s, files, b);
+    buffered_forget(s, files, to);
     b->kind = a->kind;
     b->stream = a->stream;
     b->random = a->random;
+    b->null = a->null;
+    b->regular = a->regular;
     b->device = a->device;
     b->inode = a->inode;
     b->object = a->object;
@@ -352,6 +370,14 @@ void fds_after_call(struct session *s, struct task *t, struct call *c)
         for (size_t i = 0; i < t->files->count; i++)
             if (!t->files->entry[i].object)
                 t->files->entry[i].kind = FD_UNKNOWN;
+        for (int i = 0; i < RECORDER_FDS_MAX; i++)
+            buffered_forget(s, t->files, i);
+        break;
+    case SYS_chdir:
+    case SYS_fchdir:
+    case SYS_chroot:
+    case SYS_unshare:
+        buffered_directory_changed(s);
         break;
     case SYS_fcntl:
         if (c->args[1] == F_DUPFD || c->args[1] == F_DUPFD_CLOEXEC)

@@ -32,4 +32,7 @@ enum call_action model_close_range(struct session *s, struct task *t, struct cal
 /* After a finished call: what its row says about descriptors. */
 void fds_after_call(struct session *s, struct task *t, struct call *c);
 
+/* As fds_forget(), by a buffered call: its handler keeps its own table. */
+void fds_replaced(struct session *s, struct files *files, int fd);
+
 #endif

@@ -20,7 +20,7 @@
 #define FIRST_MOUNT 20u
 #define PROC_ROOT_INODE 1u
 #define PROC_ROOT_LINKS 100u
-#define RECORDER_FDS 2u
+#define OWN_FDS 2u
 #define SHARED_DIRECTORY "/tmp" /* the parent of START_TMPDIR */
 #define SHARED_LINKS 10u
 #define SHARED_SIZE 4096u
@@ -197,6 +197,11 @@ static int private_index(struct session *s, uint64_t device)
     return -1;
 }
 
+uint64_t file_facts_shared_inode(const struct session *s)
+{
+    return s->file_facts->shared_inode;
+}
+
 bool file_facts_is_private(struct session *s, uint64_t device)
 {
     return private_index(s, device) >= 0;
@@ -357,8 +362,8 @@ static void show_counts(struct session *s, struct shown_file *file)
         return;
     if (file->inode == PROC_ROOT_INODE)
         file->links = PROC_ROOT_LINKS;
-    if (file->size >= RECORDER_FDS)
-        file->size -= RECORDER_FDS;
+    if (file->size >= OWN_FDS)
+        file->size -= OWN_FDS;
 }
 
 /* Programs that go to TMPDIR look at its parent on their way; what others do there is not shown. */

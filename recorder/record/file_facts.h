@@ -37,4 +37,7 @@ uint64_t file_facts_pipe(struct session *s, uint64_t inode);
 /* Mount ids are drawn from one pool of the machine. */
 uint64_t file_facts_mount(struct session *s, uint64_t mount_id);
 
+/* Inode of the directory that TMPDIR lies in, which is everybody's. */
+uint64_t file_facts_shared_inode(const struct session *s);
+
 #endif

@@ -12,6 +12,7 @@
 
 struct image_entry {
     uint64_t device, inode, size;
+    uint32_t options;
     struct timespec modified;
     struct image *image;
     char *why; /* there is none, or no cache for it; NULL: all is well */
@@ -66,7 +67,7 @@ static uint64_t now_ns(void)
 }
 
 struct image *image_store_image(struct image_store *store, int fd, const struct stat *st,
-                                uint64_t *spent_ns, const char **ret_why)
+                                uint32_t options, uint64_t *spent_ns, const char **ret_why)
 {
     struct image_entry *e;
     struct rr_error error = {0}, ignored = {0};
@@ -75,8 +76,8 @@ struct image *image_store_image(struct image_store *store, int fd, const struct 
 
     for (size_t i = 0; i < store->count; i++) {
         e = &store->entry[i];
-        if (e->inode == st->st_ino && e->device == st->st_dev && e->size == (uint64_t)st->st_size &&
-            e->modified.tv_sec == st->st_mtim.tv_sec &&
+        if (e->options == options && e->inode == st->st_ino && e->device == st->st_dev &&
+            e->size == (uint64_t)st->st_size && e->modified.tv_sec == st->st_mtim.tv_sec &&
             e->modified.tv_nsec == st->st_mtim.tv_nsec) {
             *ret_why = e->why;
             return e->image;
@@ -86,12 +87,12 @@ struct image *image_store_image(struct image_store *store, int fd, const struct 
     if (!store->entry)
         abort();
     e = &store->entry[store->count++];
-    *e = (struct image_entry){st->st_dev,  st->st_ino, (uint64_t)st->st_size,
-                              st->st_mtim, NULL,       NULL};
+    *e = (struct image_entry){st->st_dev, st->st_ino, (uint64_t)st->st_size, options, st->st_mtim,
+                              NULL,       NULL};
     before = now_ns();
-    result = image_open(store->directory, fd, &e->image, &error);
+    result = image_open(store->directory, fd, options, &e->image, &error);
     if (result < 0 && result != -ENOEXEC) /* no cache: this process keeps it for itself */
-        result = image_open(NULL, fd, &e->image, &ignored);
+        result = image_open(NULL, fd, options, &e->image, &ignored);
     if (result < 0)
         e->image = NULL;
     if (error.message[0])

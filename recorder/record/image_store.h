@@ -16,7 +16,7 @@ struct image_store *image_store_get(const char *directory);
 /* The rewritten image of the file, or NULL (not ELF, not rewritable). *ret_why, if not NULL, says
  * why there is none, or why it is not in the cache. Adds the time spent rewriting to *spent_ns. */
 struct image *image_store_image(struct image_store *store, int fd, const struct stat *st,
-                                uint64_t *spent_ns, const char **ret_why);
+                                uint32_t options, uint64_t *spent_ns, const char **ret_why);
 /* A copy of the string that lives as long as the store; equal strings give equal pointers. */
 const char *image_store_name(struct image_store *store, const char *name);
 

@@ -9,6 +9,7 @@
 #include "include/rrtest/recorder_page.h"
 #include "recorder/base/log.h"
 #include "recorder/record/blocking.h"
+#include "recorder/record/buffered.h"
 #include "recorder/record/outside.h"
 #include "recorder/record/process.h"
 #include "recorder/record/session.h"
@@ -68,7 +69,8 @@ void session_account(struct session *s, struct task *t)
 {
     uint64_t ticks = (uint64_t)(t->ticks_loaded - *tracee_page_word(&s->area, PAGE_TICKS));
     uint64_t atomics = (uint64_t)(t->atomics_loaded - *tracee_page_word(&s->area, PAGE_ATOMICS));
-    uint64_t spent = ticks * CLOCK_NS_PER_TICK;
+    uint64_t calls = buffered_calls(s);
+    uint64_t spent = ticks * CLOCK_NS_PER_TICK + calls * CLOCK_NS_PER_CALL;
 
     t->ticks_loaded -= (int64_t)ticks;
     t->atomics_loaded -= (int64_t)atomics;
@@ -81,8 +83,8 @@ void session_account(struct session *s, struct task *t)
     s->result->statistics.ticks += ticks;
     s->result->statistics.atomics += atomics;
     clock_advance(s->clock, spent);
-    if (ticks || atomics)
-        sched_ran(s->sched, t->id, ticks, atomics, 0);
+    if (ticks || atomics || calls)
+        sched_ran(s->sched, t->id, ticks, atomics, calls);
 }
 
 /* ---- choosing ------------------------------------------------------------------------------ */
@@ -126,6 +128,7 @@ static void switch_to(struct session *s, struct task *t, size_t others)
             s->current->slice_valid = false;
         s->current = t;
     }
+    s->others = others;
     t->slice = sched_slice(s->sched, t->id, others);
     t->slice_valid = true;
     /* a sleeper's deadline ends every slice: it is a decision */
@@ -164,7 +167,7 @@ static bool all_wait(struct session *s)
 }
 
 /* A task that runs is stopped wherever it is, so that its stack can be read. */
-static void halt(struct task *running)
+static void halt(struct session *s, struct task *running)
 {
     struct stop stop;
     int got;
@@ -176,18 +179,20 @@ static void halt(struct task *running)
     while (got == -EINTR);
     if (got == 1 && stop.kind != STOP_DEAD)
         tracee_get_regs(running->tid, &running->regs);
+    if (got == 1 && stop.kind != STOP_DEAD && buffered_inside(running))
+        buffered_leave(s, running);
 }
 
 /* running: the task that is not stopped, or NULL. */
 static bool over_time(struct session *s, struct task *running)
 {
     if (s->wall_deadline && wall_now() > s->wall_deadline + s->rewriting_ns) {
-        halt(running);
+        halt(s, running);
         process_report(s, RECORD_VERDICT_TIMEOUT, "its tasks then:");
         return true;
     }
     if (s->deadline_virtual && clock_now(s->clock) > s->deadline_virtual) {
-        halt(running);
+        halt(s, running);
         process_report(s, RECORD_VERDICT_VIRTUAL_TIMEOUT, "its tasks then:");
         return true;
     }
@@ -277,6 +282,13 @@ static void handle_stop(struct session *s, struct task *t, const struct stop *st
     }
 }
 
+/* A stop inside a handler of a buffered call, which went on. */
+static bool is_inside(struct session *s, struct task *t, int got, const struct stop *stop)
+{
+    return got == 1 && (stop->kind == STOP_SIGNAL || stop->kind == STOP_INITIAL) &&
+           tracee_get_regs(t->tid, &t->regs) == 0 && buffered_goes_on(s, t, stop);
+}
+
 /* Resume into user code until the next stop. */
 static void run(struct session *s, struct task *t)
 {
@@ -286,6 +298,7 @@ static void run(struct session *s, struct task *t)
 
     session_load_counters(s, t);
     stepped = step_due(s, t);
+    buffered_load(s, t);
     if (task_flush(t) < 0 || (!stepped && ptrace(PTRACE_CONT, t->tid, 0, 0) < 0)) {
         if (errno != ESRCH)
             log_debug("task %u: %s", t->id, strerror(errno));
@@ -296,9 +309,11 @@ static void run(struct session *s, struct task *t)
         got = stepped ? step_next(s, t, &stop) : wait_next(t->tid, true, &stop);
         if (got == -EINTR && over_time(s, stepped ? NULL : t))
             return;
+        if (got == -EINTR && !stepped && blocking_task_letter(t->tid) == 'S')
+            buffered_rescue(t);
         if (got == 0)
             stepped = false;
-        else if (got != -EINTR)
+        else if (got != -EINTR && !is_inside(s, t, got, &stop))
             break;
     }
     t->at_seccomp = false;
@@ -311,6 +326,7 @@ static void run(struct session *s, struct task *t)
         session_account(s, t);
         if (tracee_get_regs(t->tid, &t->regs) < 0)
             return;
+        buffered_absorb(s, t);
     }
     handle_stop(s, t, &stop);
 }

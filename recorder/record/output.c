@@ -10,13 +10,18 @@
 
 #define DEFAULT_LIMIT (64ull << 20)
 
-void output_add(struct session *s, int stream, const void *data, uint64_t length)
+void output_keep(struct session *s, int stream, const void *data, uint64_t length)
 {
     uint64_t limit = s->options->output_limit ? s->options->output_limit : DEFAULT_LIMIT;
 
-    emit_output(s, stream, data, length);
     if (s->output[stream - 1].length + length <= limit)
         bytes_append(&s->output[stream - 1], data, length);
+}
+
+void output_add(struct session *s, int stream, const void *data, uint64_t length)
+{
+    emit_output(s, stream, data, length);
+    output_keep(s, stream, data, length);
 }
 
 void output_capture(struct session *s, struct task *t, struct call *c)

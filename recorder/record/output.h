@@ -15,4 +15,7 @@ bool output_raised_sigpipe(const struct task *t);
 /* The kernel's SIGPIPE, modelled. */
 void output_send_sigpipe(struct session *s, struct task *t);
 
+/* Keep them for the result, beside an event that has them. */
+void output_keep(struct session *s, int stream, const void *data, uint64_t length);
+
 #endif

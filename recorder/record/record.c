@@ -15,6 +15,7 @@
 #include "recorder/base/log.h"
 #include "recorder/record/cpuid.h"
 #include "recorder/record/file_facts.h"
+#include "recorder/record/buffered.h"
 #include "recorder/record/image_store.h"
 #include "recorder/record/session.h"
 #include "recorder/record/space.h"
@@ -146,6 +147,7 @@ static void fill_meta(struct session *s, struct trace_meta *meta)
     meta->directory = s->options->directory ? strdup(s->options->directory) : getcwd(NULL, 0);
     meta->seed = s->options->seed;
     meta->strategy = strdup(sched_strategy_name(s->options->strategy));
+    meta->patching = strdup(record_patching_name(s->options->patching));
     meta->verdict = verdict_text(s->result);
     meta->exit_status = s->result->status;
     snprintf(text, sizeof(text), "%016lx", s->result->statistics.schedule_digest);
@@ -270,6 +272,8 @@ int record_run(const struct record_options *options, struct record_result *ret,
     start_timer(&old_action, &old_timer);
     if (!code)
         code = start_program(&s);
+    if (!code)
+        buffered_start(&s);
     if (!code)
         code = first_exec(&s);
     if (!code)

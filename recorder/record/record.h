@@ -22,6 +22,16 @@ struct record_injection {
     uint32_t limit;     /* at most so many a run; 0: no limit */
 };
 
+/* Which system calls are answered inside the tracee (design.md section 5). */
+enum record_patching {
+    RECORD_PATCHING_STATIC, /* those of rewritten images; others lazily */
+    RECORD_PATCHING_LAZY,   /* each site at its first execution */
+    RECORD_PATCHING_OFF,    /* every call stops */
+    RECORD_PATCHING_COUNT
+};
+const char *record_patching_name(enum record_patching patching);
+int record_patching_by_name(const char *name); /* -1: unknown */
+
 struct record_options {
     char *const *argv; /* argv[0] is the path to execute (already resolved) */
     char *const *environment;
@@ -34,6 +44,7 @@ struct record_options {
     struct sched_length length;
     const struct record_injection *injections;
     size_t injection_count;
+    enum record_patching patching;
     bool real_clock;             /* clock: real */
     uint64_t timeout_ns;         /* wall time, rewriting of images excluded; 0: none */
     uint64_t virtual_timeout_ns; /* 0: none */

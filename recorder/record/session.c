@@ -1,4 +1,6 @@
 /* Objects of a run: creation, lookup, release. No policy. */
+#include "include/rrtest/recorder_page.h"
+#include "recorder/record/buffered.h"
 #include "recorder/record/session.h"
 
 #include <errno.h>
@@ -129,6 +131,7 @@ struct task *session_task_new(struct session *s, struct task *parent, pid_t tid,
             t->files = parent->files;
             t->files->references++;
         } else {
+            buffered_save_files(s);
             t->files = files_copy(parent->files);
         }
         if (!(clone_flags & CLONE_THREAD))
@@ -209,6 +212,10 @@ struct files *files_copy(const struct files *from)
 {
     struct files *files = files_new();
 
+    if (from->known) {
+        files->known = allocate(RECORDER_FDS_MAX);
+        memcpy(files->known, from->known, RECORDER_FDS_MAX);
+    }
     files->generation = from->generation;
     files->count = from->count;
     if (from->count > 0) {
@@ -227,6 +234,8 @@ void files_unref(struct session *s, struct files *files)
         return;
     for (size_t i = 0; i < files->count; i++)
         fds_object_unref(s, files->entry[i].object);
+    buffered_files_gone(s, files);
+    free(files->known);
     free(files->entry);
     free(files);
 }
@@ -244,6 +253,7 @@ void session_done(struct session *s)
     for (size_t i = 0; i < s->trace_file_count; i++)
         free(s->trace_files[i].key);
     free(s->trace_files);
+    buffered_done(s);
     file_facts_free(s->file_facts);
     free(s->poll_set);
     free(s->building.writes);

@@ -90,7 +90,8 @@ struct fd_entry {
     uint8_t kind;
     int8_t stream; /* 1, 2: the run's stdout, stderr; 0 no; -1 not looked at */
     bool cloexec;
-    bool random; /* /dev/random, /dev/urandom */
+    bool random;        /* /dev/random, /dev/urandom */
+    bool null, regular; /* /dev/null and /dev/zero; a regular file */
     uint64_t device, inode;
     uint32_t generation; /* bumped when the number means another file */
     struct fd_object *object;
@@ -101,6 +102,7 @@ struct files {
     struct fd_entry *entry;
     size_t count;
     uint32_t generation;
+    uint8_t *known; /* PAGE_FD_* of each number (buffered.h); NULL: of none */
 };
 
 /* ---- processes and tasks ----------------------------------------------------------------- */
@@ -146,6 +148,9 @@ enum task_state {
     TASK_EXITING, /* PTRACE_EVENT_EXIT seen or on the way out */
     TASK_DEAD,
 };
+
+/* A task's working directory: may paths be relative to it in buffered calls? */
+enum directory_state { DIRECTORY_UNKNOWN, DIRECTORY_PLAIN, DIRECTORY_SPECIAL };
 
 enum call_action {
     CALL_RUN,  /* let the kernel execute run_nr(run_args), then finish() */
@@ -230,6 +235,7 @@ struct task {
     bool regs_dirty;
     bool at_seccomp; /* the stop is a seccomp stop: orig_rax -1 skips the call */
     int64_t ticks_loaded, atomics_loaded;
+    uint8_t directory;        /* enum directory_state */
     uint64_t ticks, atomics;  /* since birth */
     struct sched_slice slice; /* what is left of the slice */
     bool slice_valid;
@@ -288,6 +294,8 @@ struct session {
         uint64_t device, inode;
         bool valid;
     } stdio[2];
+    struct buffered *buffered;
+    size_t others; /* tasks that could run besides the current one, at the last decision */
     enum sched_reason reason; /* of the next decision */
     bool reschedule;
     bool ended, killed;
@@ -362,6 +370,12 @@ void emit_file_write(struct session *s, uint32_t file, uint64_t offset, const vo
                      uint64_t length);
 void emit_output(struct session *s, int stream, const void *data, uint64_t length);
 void emit_xstate(struct session *s, const uint8_t *data, size_t length);
+/* Bytes that stand at the address already, or will in replay. */
+void emit_bytes(struct session *s, uint64_t address, const void *data, uint64_t length);
+/* As emit_map(), of an operation that the model has had already. */
+void emit_map_applied(struct session *s, const struct map_op *op);
+/* The range was written: for the next checksum. */
+void emit_remember(struct session *s, uint64_t address, uint64_t length);
 void emit_end(struct session *s, struct task *t);
 /* The same with these registers as the event's result. */
 void emit_end_registers(struct session *s, struct task *t, const struct user_regs_struct *after);

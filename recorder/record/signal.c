@@ -161,6 +161,8 @@ static int push_frame(struct session *s, struct task *t, const siginfo_t *info,
     int error;
 
     seen.rip = traps_original_ip(t, &exact);
+    if (seen.rcx == t->regs.rip) /* `syscall` leaves its return address there */
+        seen.rcx = seen.rip;
     error = tracee_get_xstate(t->tid, xstate, &request.xstate_length);
     if (error)
         return error;

@@ -231,7 +231,9 @@ int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, u
 
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return 0;
-    image = image_store_image(s->images, fd, &st, &spent, &why);
+    image = image_store_image(
+        s->images, fd, &st, s->options->patching == RECORD_PATCHING_STATIC ? IMAGE_OPTION_CALLS : 0,
+        &spent, &why);
     s->rewriting_ns += spent;
     name = name_at(t->space, address);
     if (!image || image_segment_count(image) == 0 || !find_bias(fd, address, offset, &bias)) {

@@ -70,12 +70,13 @@ static int place_namespaces(const struct place *place)
 }
 
 /* Without privileges the filter is allowed to those who can gain none. */
-static int install_filter(uint64_t blob_syscall)
+static int install_filter(const struct tracee_area *area)
 {
-    int error = geteuid() == 0 ? tracee_install_filter(blob_syscall) : -EACCES;
+    int error =
+        geteuid() == 0 ? tracee_install_filter(area->blob_syscall, area->blob_untraced) : -EACCES;
 
     if (error == -EACCES && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
-        error = tracee_install_filter(blob_syscall);
+        error = tracee_install_filter(area->blob_syscall, area->blob_untraced);
     return error;
 }
 
@@ -119,7 +120,7 @@ static void child_main(const struct child_plan *plan)
     umask(022);
     if (read_pipe(1000, &byte, 1) != 1)
         _exit(127);
-    error = install_filter(s->area.blob_syscall);
+    error = install_filter(&s->area);
     if (error)
         child_fail(1001, -error);
     execve(o->argv[0], o->argv, s->environment);

@@ -91,6 +91,8 @@ static bool enters_blob(struct task *t)
     if (!l)
         return false;
     where = image_locate(l->image, address);
+    if (where.place == IMAGE_STUB_HEAD)
+        return where.point == IMAGE_POINT_CALL;
     return where.place == IMAGE_START && where.point != IMAGE_POINT_TICK &&
            where.point != IMAGE_POINT_ATOMIC;
 }

@@ -11,6 +11,7 @@
 
 #include "include/rrtest/recorder_page.h"
 #include "recorder/base/log.h"
+#include "recorder/blob/blob.h"
 #include "recorder/replay/session.h"
 
 #define INTERRUPT_EVERY 256 /* events between two looks at the options' callback */
@@ -152,6 +153,7 @@ static int (*const handlers[EVENT_KIND_COUNT])(struct replay_session *, struct r
     [EVENT_CHECKSUM] = handle_checksum,
     [EVENT_END] = handle_end,
     [EVENT_MEMORY] = apply,
+    [EVENT_BUFFERED] = replay_load_calls,
 };
 
 static int handle(struct replay_session *r)
@@ -208,7 +210,7 @@ static int loop(struct replay_session *r)
 static int fill_page(struct replay_session *r)
 {
     const struct trace_meta *meta = trace_reader_meta(r->trace);
-    size_t room = RECORDER_PAGE_SIZE - (RECORDER_CPUID_TABLE - RECORDER_PAGE_ADDRESS);
+    size_t room = RECORDER_CPUID_SIZE;
 
     if (meta->cpuid_length > room || meta->cpuid_length % RECORDER_CPUID_ENTRY_SIZE != 0)
         return rr_error_set(r->error, -EBADMSG, "%s: meta.json: a cpuid table of %" PRIu64 " bytes",
@@ -218,6 +220,7 @@ static int fill_page(struct replay_session *r)
                meta->cpuid_length);
     *tracee_page_word(&r->area, PAGE_CPUID_COUNT) =
         (int64_t)(meta->cpuid_length / RECORDER_CPUID_ENTRY_SIZE);
+    *tracee_page_word(&r->area, PAGE_ENTRY_CALL) = (int64_t)blob_address(BLOB_ENTRY_REPLAYED_CALL);
     return 0;
 }
 

@@ -269,7 +269,7 @@ static bool ends_in_call(const struct replay_task *t, const struct event *e)
     return !t->parked && !there && (int64_t)e->before.orig_rax >= 0;
 }
 
-int replay_run_to_event(struct replay_session *r, struct replay_task *t)
+static int run_to_event(struct replay_session *r, struct replay_task *t)
 {
     const struct event *e = r->event;
     int error;
@@ -296,4 +296,13 @@ int replay_run_to_event(struct replay_session *r, struct replay_task *t)
     default:
         return 0;
     }
+}
+
+int replay_run_to_event(struct replay_session *r, struct replay_task *t)
+{
+    int error = run_to_event(r, t);
+
+    if (error || r->event->kind == EVENT_BUFFERED)
+        return error;
+    return replay_check_calls(r, t);
 }

@@ -113,6 +113,12 @@ int replay_task_resume(struct replay_session *r, struct replay_task *t, int requ
 /* Run the task to the stop that the event describes, check that it is there. */
 int replay_run_to_event(struct replay_session *r, struct replay_task *t);
 
+/* ---- calls.c ------------------------------------------------------------------------------- */
+/* BUFFERED: put the calls into the ring, from where the blob answers them. */
+int replay_load_calls(struct replay_session *r, struct replay_task *t);
+/* The task has come to its next stop: has it made all of them? */
+int replay_check_calls(struct replay_session *r, const struct replay_task *t);
+
 /* ---- mapping.c ----------------------------------------------------------------------------- */
 int replay_apply_maps(struct replay_session *r, struct replay_task *t);
 /* Map more of the stack, so that `address` is in it; `exact`: not a page more. -EFAULT: it is no

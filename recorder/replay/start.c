@@ -80,7 +80,7 @@ static void child_main(const struct tracee_area *area, int go, int status)
         child_fail(status, errno);
     if (read(go, &byte, 1) != 1)
         _exit(127);
-    error = tracee_install_filter(area->blob_syscall);
+    error = tracee_install_filter(area->blob_syscall, area->blob_untraced);
     if (error)
         child_fail(status, -error);
     syscall(SYS_getpid); /* stops at the tracer and never comes back */

@@ -40,6 +40,11 @@ uint64_t clock_now(const struct virtual_clock *c)
     return c->now;
 }
 
+uint64_t clock_epoch(const struct virtual_clock *c)
+{
+    return c->realtime_offset;
+}
+
 void clock_advance(struct virtual_clock *c, uint64_t ns)
 {
     c->now = ns > CLOCK_NEVER - c->now ? CLOCK_NEVER : c->now + ns;

@@ -7,11 +7,13 @@
 #include <stdint.h>
 #include <time.h>
 
-#define CLOCK_NS_PER_TICK 4
-#define CLOCK_NS_PER_CALL 400
+#include "include/rrtest/recorder_page.h"
+
+#define CLOCK_NS_PER_TICK RECORDER_NS_PER_TICK
+#define CLOCK_NS_PER_CALL RECORDER_NS_PER_CALL
 /* CLOCK_MONOTONIC, BOOTTIME and their kin at virtual time 0: some programs take 0 for "not set",
  * and subtract from what they read. Constant: part of "same". */
-#define CLOCK_MONOTONIC_START_NS 10000000000000ull
+#define CLOCK_MONOTONIC_START_NS ((uint64_t)RECORDER_MONOTONIC_START)
 #define CLOCK_NEVER UINT64_MAX /* a deadline that no jump reaches */
 
 struct virtual_clock;
@@ -22,6 +24,8 @@ void clock_free(struct virtual_clock *c);
 uint64_t clock_now(const struct virtual_clock *c);        /* ns since the run began (monotonic) */
 void clock_advance(struct virtual_clock *c, uint64_t ns); /* by work */
 void clock_jump(struct virtual_clock *c, uint64_t to_ns); /* never backwards */
+/* CLOCK_REALTIME at virtual time 0, as the program has set it. */
+uint64_t clock_epoch(const struct virtual_clock *c);
 
 /* Value of clockid (CLOCK_REALTIME, MONOTONIC, BOOTTIME, TAI, *_COARSE, *_RAW, *_ALARM); process
  * and thread CPU clocks: pass the task's consumed ns in cpu_ns. -EINVAL: unknown clock. */

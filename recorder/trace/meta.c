@@ -26,6 +26,7 @@ void trace_meta_done(struct trace_meta *meta)
     free_list(meta->environment);
     free(meta->directory);
     free(meta->strategy);
+    free(meta->patching);
     free(meta->verdict);
     free(meta->schedule_digest);
     free(meta->statistics);
@@ -144,6 +145,7 @@ int meta_format(const struct trace_meta *meta, const struct trace_summary *summa
     put_string(ret, "directory", meta->directory);
     put_u64(ret, "seed", meta->seed);
     put_string(ret, "strategy", meta->strategy);
+    put_string(ret, "patching", meta->patching);
     put_string(ret, "verdict", meta->verdict);
     snprintf(number, sizeof(number), "%" PRId32, meta->exit_status);
     put_text(ret, "exit_status", number);
@@ -252,6 +254,8 @@ static int get_members(const struct json *object, struct trace_meta *meta,
     GET("directory", get_string(object, "directory", &meta->directory));
     GET("seed", json_get_u64(json_get(object, "seed"), &meta->seed));
     GET("strategy", get_string(object, "strategy", &meta->strategy));
+    if (json_get(object, "patching")) /* traces before system-call patching have none */
+        GET("patching", get_string(object, "patching", &meta->patching));
     GET("verdict", get_string(object, "verdict", &meta->verdict));
     GET("exit_status", json_get_i32(json_get(object, "exit_status"), &meta->exit_status));
     GET("schedule_digest", get_string(object, "schedule_digest", &meta->schedule_digest));

@@ -29,6 +29,7 @@ struct trace_meta {
     char *directory;
     uint64_t seed;
     char *strategy;
+    char *patching;        /* "static", "lazy", "off" */
     char *verdict;         /* "pass", "exit 1", "signal 11", "deadlock", "timeout", "cut" ... */
     int32_t exit_status;   /* as wait(2) */
     char *schedule_digest; /* hex */

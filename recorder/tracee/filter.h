@@ -4,10 +4,11 @@
 
 #include <stdint.h>
 
-/* Called in the tracee before it runs any program: from now on exactly the `syscall` instruction at
- * allowed_ip reaches the kernel; every other stops at the tracer (SECCOMP_RET_TRACE), and calls of
- * a foreign architecture kill the process. Needs CAP_SYS_ADMIN or PR_SET_NO_NEW_PRIVS. 0 or -errno.
+/* Called in the tracee before it runs any program: from now on exactly the `syscall` instructions
+ * at batch_ip and that at handlers_ip (BLOB_ENTRY_SYSCALL, _UNTRACED) reach the kernel; every other
+ * stops at the tracer (SECCOMP_RET_TRACE), and calls of a foreign architecture kill the process.
+ * Needs CAP_SYS_ADMIN or PR_SET_NO_NEW_PRIVS. 0 or -errno.
  */
-int tracee_install_filter(uint64_t allowed_ip);
+int tracee_install_filter(uint64_t batch_ip, uint64_t handlers_ip);
 
 #endif

@@ -29,8 +29,7 @@ int tracee_area_open(struct tracee_area *area)
         goto fail;
     if (pwrite(area->memfd, blob_code, blob_size(), RECORDER_PAGE_SIZE) != (ssize_t)blob_size())
         goto fail;
-    area->page = mmap(NULL, RECORDER_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE,
-                      area->memfd, 0);
+    area->page = mmap(NULL, RECORDER_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, area->memfd, 0);
     if (area->page == MAP_FAILED) {
         area->page = NULL;
         goto fail;
@@ -44,9 +43,11 @@ int tracee_area_open(struct tracee_area *area)
     *tracee_page_word(area, PAGE_ENTRY_CPUID) = (int64_t)blob_address(BLOB_ENTRY_CPUID);
     *tracee_page_word(area, PAGE_ENTRY_RDTSC) = (int64_t)blob_address(BLOB_ENTRY_RDTSC);
     *tracee_page_word(area, PAGE_ENTRY_RANDOM) = (int64_t)blob_address(BLOB_ENTRY_RANDOM);
+    *tracee_page_word(area, PAGE_ENTRY_CALL) = (int64_t)blob_address(BLOB_ENTRY_CALL);
     *tracee_page_word(area, PAGE_TICKS) = INT64_MAX;
     *tracee_page_word(area, PAGE_ATOMICS) = INT64_MAX;
     area->blob_syscall = blob_address(BLOB_ENTRY_SYSCALL);
+    area->blob_untraced = blob_address(BLOB_ENTRY_UNTRACED);
     return 0;
 fail:
     error = -errno;

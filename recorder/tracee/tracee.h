@@ -10,14 +10,15 @@
 #include <sys/types.h>
 #include <sys/user.h>
 
-/* The run's recorder area: memfd, our own mapping of its first two pages, the control socket over
+/* The run's recorder area: memfd, our own mapping of its shared pages, the control socket over
  * which fds reach tracees. One per run. */
 struct tracee_area {
-    int memfd;             /* tracees hold it as TRACEE_FD_AREA */
-    int socket;            /* our end; tracees hold the other as TRACEE_FD_SOCKET */
-    int socket_tracee;     /* the tracees' end, -1 once the first one was started */
-    uint8_t *page;         /* RECORDER_PAGE_SIZE bytes, shared with all tracees */
-    uint64_t blob_syscall; /* address of the untraced `syscall` (followed by int3) */
+    int memfd;              /* tracees hold it as TRACEE_FD_AREA */
+    int socket;             /* our end; tracees hold the other as TRACEE_FD_SOCKET */
+    int socket_tracee;      /* the tracees' end, -1 once the first one was started */
+    uint8_t *page;          /* RECORDER_PAGE_SIZE bytes, shared with all tracees */
+    uint64_t blob_syscall;  /* address of the untraced `syscall` (followed by int3) */
+    uint64_t blob_untraced; /* the same of the handlers' */
 };
 
 #define TRACEE_FD_AREA 998

@@ -103,6 +103,9 @@ static void make_area(const struct launch *launch, uint8_t *area)
     blob_special(blob);
     blob = area + RECORDER_PAGE_SIZE + (BLOB_GADGET - RECORDER_BLOB_ADDRESS);
     memcpy(blob, (const uint8_t[]){0x0f, 0x05, 0xcc}, 3); /* syscall; int3 */
+    memcpy(blob + 3, (const uint8_t[]){0xff, 0xe1}, 2);   /* jmp *%rcx: every call goes its way */
+    entry = BLOB_GADGET + 3;
+    memcpy(area + PAGE_ENTRY_CALL, &entry, 8);
 }
 
 int launcher_poke(pid_t pid, uint64_t address, const void *data, size_t length)
@@ -195,7 +198,7 @@ static struct loaded *load_image(struct launcher *l, const char *path)
         if (l->loaded[i].device == st.st_dev && l->loaded[i].inode == st.st_ino)
             return &l->loaded[i];
     *slot = (struct loaded){.device = st.st_dev, .inode = st.st_ino};
-    if (image_open(l->launch->cache, fd, &slot->image, &error))
+    if (image_open(l->launch->cache, fd, IMAGE_OPTION_CALLS, &slot->image, &error))
         fprintf(stderr, "launch: %s: %s\n", path, error.message);
     l->loaded_count++;
     return slot;

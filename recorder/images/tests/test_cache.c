@@ -86,8 +86,8 @@ static void test_reopen(void **state)
     int fd = open(TEST_PROGRAM_FIXED, O_RDONLY | O_CLOEXEC);
     struct stat before, after;
 
-    assert_int_equal(image_open(d->path, fd, &first, &error), 0);
-    assert_int_equal(image_open(d->path, fd, &second, &error), 0);
+    assert_int_equal(image_open(d->path, fd, IMAGE_OPTION_CALLS, &first, &error), 0);
+    assert_int_equal(image_open(d->path, fd, IMAGE_OPTION_CALLS, &second, &error), 0);
     assert_non_null(first);
     assert_string_equal(image_hash(first), image_hash(second));
     assert_int_equal(fstat(image_fd(first), &before), 0);
@@ -111,9 +111,9 @@ static void test_changed_file(void **state)
     struct rr_error error = {0};
     int fd = copy_program(d, "program");
 
-    assert_int_equal(image_open(d->path, fd, &before, &error), 0);
+    assert_int_equal(image_open(d->path, fd, IMAGE_OPTION_CALLS, &before, &error), 0);
     assert_int_equal(pwrite(fd, "X", 1, lseek(fd, 0, SEEK_END) - 1), 1);
-    assert_int_equal(image_open(d->path, fd, &after, &error), 0);
+    assert_int_equal(image_open(d->path, fd, IMAGE_OPTION_CALLS, &after, &error), 0);
     assert_string_not_equal(image_hash(before), image_hash(after));
     image_free(before);
     image_free(after);
@@ -133,11 +133,11 @@ static void test_shortcut_of_settled_file(void **state)
     assert_int_equal(fstat(fd, &st), 0);
     clock_gettime(CLOCK_REALTIME, &now);
     assert_true(now.tv_sec > st.st_ctim.tv_sec + 1);
-    assert_int_equal(cache_find(directory, fd, &image), -ENOENT);
-    assert_int_equal(image_open(d->path, fd, &image, &error), 0);
+    assert_int_equal(cache_find(directory, fd, IMAGE_OPTION_CALLS, &image), -ENOENT);
+    assert_int_equal(image_open(d->path, fd, IMAGE_OPTION_CALLS, &image, &error), 0);
     assert_non_null(image);
     assert_int_equal(count_files(d, "inode-"), 1);
-    assert_int_equal(cache_find(directory, fd, &again), 0);
+    assert_int_equal(cache_find(directory, fd, IMAGE_OPTION_CALLS, &again), 0);
     assert_string_equal(image_hash(image), image_hash(again));
     image_free(image);
     image_free(again);
@@ -156,7 +156,7 @@ static void test_unusable_directory(void **state)
         struct rr_error error = {0};
         struct image *image;
 
-        assert_int_equal(image_open(directories[i], fd, &image, &error), 0);
+        assert_int_equal(image_open(directories[i], fd, IMAGE_OPTION_CALLS, &image, &error), 0);
         assert_non_null(image);
         assert_string_not_equal(error.message, "");
         image_free(image);
@@ -174,7 +174,7 @@ static void test_racing_writers(void **state)
         if (pids[i] == 0) {
             struct image *image, *loaded;
             int fd = open(TEST_PROGRAM_FIXED, O_RDONLY | O_CLOEXEC);
-            bool good = image_open(d->path, fd, &image, NULL) == 0 && image &&
+            bool good = image_open(d->path, fd, IMAGE_OPTION_CALLS, &image, NULL) == 0 && image &&
                         image_load(image_fd(image), &loaded, NULL) == 0;
 
             _exit(good ? 0 : 1);
@@ -235,7 +235,7 @@ static void test_damage(void **state)
     size_t size;
 
     (void)state;
-    assert_int_equal(image_open(NULL, fd, &image, NULL), 0);
+    assert_int_equal(image_open(NULL, fd, IMAGE_OPTION_CALLS, &image, NULL), 0);
     size = image->size;
     data = malloc(size);
     assert_non_null(data);
@@ -270,7 +270,7 @@ static void test_forged_tables(void **state)
     struct image *image, *forged;
 
     (void)state;
-    assert_int_equal(image_open(NULL, fd, &image, NULL), 0);
+    assert_int_equal(image_open(NULL, fd, IMAGE_OPTION_CALLS, &image, NULL), 0);
     random_init(&random, 8, RANDOM_DATA);
     for (int i = 0; i < 400; i++) {
         uint64_t end = image_segment(image, 0)->cache_offset;
@@ -322,7 +322,7 @@ static void test_damaged_elf(void **state)
             copy.data[at] = (uint8_t)random_below(&random, 256);
         }
         fd = memory_file(copy.data, i % 5 ? copy.length : random_below(&random, copy.length));
-        result = image_open(NULL, fd, &image, &error);
+        result = image_open(NULL, fd, IMAGE_OPTION_CALLS, &image, &error);
         assert_true(result == 0 || result == -ENOEXEC);
         if (!image)
             assert_string_not_equal(error.message, "");
@@ -339,7 +339,7 @@ static void check_refused(const void *data, size_t size)
     struct image *image;
     int fd = memory_file(data, size);
 
-    assert_int_equal(image_open(NULL, fd, &image, &error), -ENOEXEC);
+    assert_int_equal(image_open(NULL, fd, IMAGE_OPTION_CALLS, &image, &error), -ENOEXEC);
     assert_null(image);
     assert_string_not_equal(error.message, "");
     close(fd);

@@ -258,7 +258,7 @@ static void test_damaged_stubs_are_seen(void **state)
     if (!h->traced)
         skip();
     run(h, &program, 0, &good);
-    assert_int_equal(image_open(h->cache, fd, &image, NULL), 0);
+    assert_int_equal(image_open(h->cache, fd, IMAGE_OPTION_CALLS, &image, NULL), 0);
     cache = open_cache_file(image);
     for (size_t i = 0; i < image_segment_count(image); i++) {
         const struct image_segment *s = image_segment(image, i);

@@ -64,7 +64,7 @@ static bool open_subject(const struct subject *s, struct opened *ret)
             fail_msg("%s is missing", s->name);
         return false;
     }
-    if (image_open(NULL, ret->fd, &ret->image, &error) != 0)
+    if (image_open(NULL, ret->fd, IMAGE_OPTION_CALLS, &ret->image, &error) != 0)
         fail_msg("%s: %s", s->name, error.message);
     if (!ret->image) { /* nothing to rewrite is fine for an image named by hand */
         if (s->required)
@@ -473,8 +473,8 @@ static void test_repeatable(void **state)
     int fd = open(TEST_PROGRAM_FIXED, O_RDONLY | O_CLOEXEC);
 
     (void)state;
-    assert_int_equal(image_open(NULL, fd, &a, NULL), 0);
-    assert_int_equal(image_open(NULL, fd, &b, NULL), 0);
+    assert_int_equal(image_open(NULL, fd, IMAGE_OPTION_CALLS, &a, NULL), 0);
+    assert_int_equal(image_open(NULL, fd, IMAGE_OPTION_CALLS, &b, NULL), 0);
     assert_string_equal(image_hash(a), image_hash(b));
     image_free(a);
     image_free(b);

@@ -34,7 +34,7 @@ static struct image *rewrite(const uint8_t *code, size_t size)
     struct image *image;
     int fd = tiny_elf(ET_DYN, code, size, &symbol, 1);
 
-    assert_int_equal(image_open(NULL, fd, &image, &error), 0);
+    assert_int_equal(image_open(NULL, fd, IMAGE_OPTION_CALLS, &image, &error), 0);
     close(fd);
     return image;
 }
@@ -267,7 +267,7 @@ static void test_unknown_code(void **state)
     int fd = tiny_elf(ET_DYN, code, sizeof(code), &symbol, 1);
 
     (void)state;
-    assert_int_equal(image_open(NULL, fd, &image, NULL), 0);
+    assert_int_equal(image_open(NULL, fd, IMAGE_OPTION_CALLS, &image, NULL), 0);
     assert_null(image);
     close(fd);
     expect_nothing(code, sizeof(code));
@@ -290,7 +290,7 @@ static void test_data_in_code(void **state)
     int fd = tiny_elf(ET_DYN, code, sizeof(code), symbols, COUNT(symbols));
 
     (void)state;
-    assert_int_equal(image_open(NULL, fd, &image, NULL), 0);
+    assert_int_equal(image_open(NULL, fd, IMAGE_OPTION_CALLS, &image, NULL), 0);
     assert_null(image);
     close(fd);
 }
@@ -320,7 +320,7 @@ static void test_targets(void **state)
 
         symbols[1].offset = boundaries[i];
         fd = tiny_elf(ET_DYN, code, sizeof(code), symbols, COUNT(symbols));
-        assert_int_equal(image_open(NULL, fd, &image, NULL), 0);
+        assert_int_equal(image_open(NULL, fd, IMAGE_OPTION_CALLS, &image, NULL), 0);
         assert_non_null(image);
         w = image->tables[TABLE_WINDOWS];
         assert_int_equal(image->header->tables[TABLE_WINDOWS].count, 1);
@@ -342,7 +342,7 @@ static void test_fixed_place(void **state)
     int fd = tiny_elf(ET_EXEC, code, sizeof(code), &symbol, 1);
 
     (void)state;
-    assert_int_equal(image_open(NULL, fd, &image, NULL), 0);
+    assert_int_equal(image_open(NULL, fd, IMAGE_OPTION_CALLS, &image, NULL), 0);
     assert_non_null(image);
     assert_int_equal(image_stub_displacement(image), 0x60070000);
     assert_int_equal(image_locate(image, 0x1000).copy, 0x6007100f);
@@ -427,7 +427,7 @@ static void test_describe(void **state)
     int fd = tiny_elf(ET_DYN, code, sizeof(code), symbols, COUNT(symbols));
 
     (void)state;
-    assert_int_equal(image_open(NULL, fd, &image, NULL), 0);
+    assert_int_equal(image_open(NULL, fd, IMAGE_OPTION_CALLS, &image, NULL), 0);
     assert_non_null(image);
     image_describe(image, out);
     fclose(out);

@@ -1,0 +1,8 @@
+/* What the blob's assembly and C share. */
+#ifndef RECORDER_BLOB_ABI_H
+#define RECORDER_BLOB_ABI_H
+
+#define BLOB_CALL_LIMIT 512
+#define BLOB_DECLINE (-5000) /* no result of any call: the call is to be traced */
+
+#endif

@@ -1,0 +1,74 @@
+/* Replay: calls are answered from the ring, in their order. A call that is not the next one there
+ * goes on as a traced one, where the replayer says what is wrong. */
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "recorder/blob/handlers.h"
+
+#define PAGE_MASK 4095ull
+
+int64_t blob_replay(const struct blob_frame *f);
+
+static uint64_t page_up(uint64_t address)
+{
+    return (address + PAGE_MASK) & ~PAGE_MASK;
+}
+
+static void map_anonymous(uint64_t address, uint64_t length, uint64_t prot, uint64_t flags)
+{
+    blob_call(SYS_mmap, address, length, prot, flags | MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS,
+              UINT64_MAX, 0);
+}
+
+static void change_maps(const struct blob_frame *f, const uint8_t *record, uint64_t result)
+{
+    uint64_t before;
+
+    if ((int64_t)result < 0 && (int64_t)result >= -4095)
+        return;
+    switch (f->number) {
+    case SYS_mmap:
+        map_anonymous(result, f->argument[1], f->argument[2], f->argument[3]);
+        return;
+    case SYS_brk:
+        before = page_up(*(const uint64_t *)(uintptr_t)(record + RING_HEADER + RING_SEGMENT));
+        if (page_up(result) > before)
+            map_anonymous(before, page_up(result) - before, PROT_READ | PROT_WRITE, 0);
+        else if (page_up(result) < before)
+            blob_call(SYS_munmap, page_up(result), before - page_up(result), 0, 0, 0, 0);
+        return;
+    default:
+        blob_pass(f);
+        return;
+    }
+}
+
+int64_t blob_replay(const struct blob_frame *f)
+{
+    uint64_t at = page_get(PAGE_RING_READ);
+    const uint8_t *record = (const uint8_t *)(uintptr_t)(RECORDER_RING + at);
+    const uint64_t *argument = (const uint64_t *)(uintptr_t)(record + RING_ARGUMENTS);
+    uint32_t size;
+    int64_t result;
+
+    if (at >= page_get(PAGE_RING_USED) ||
+        *(const uint16_t *)(uintptr_t)(record + RING_NUMBER) != f->number)
+        return BLOB_DECLINE;
+    for (int i = 0; i < 6; i++)
+        if (argument[i] != f->argument[i])
+            return BLOB_DECLINE;
+    size = *(const uint32_t *)(uintptr_t)(record + RING_SIZE);
+    result = *(const int64_t *)(uintptr_t)(record + RING_RESULT);
+    for (const uint8_t *s = record + RING_HEADER; s < record + size;) {
+        uint64_t address = *(const uint64_t *)(uintptr_t)s;
+        uint64_t length = *(const uint32_t *)(uintptr_t)(s + 8);
+
+        if (address)
+            blob_copy((void *)(uintptr_t)address, s + RING_SEGMENT, length);
+        s += RING_SEGMENT + ((length + 7) & ~7ull);
+    }
+    if (*(const uint16_t *)(uintptr_t)(record + RING_FLAGS) & RING_FLAG_MAPS)
+        change_maps(f, record, (uint64_t)result);
+    page_set(PAGE_RING_READ, at + size);
+    return result;
+}

@@ -1,0 +1,73 @@
+/* Buffered system calls as text: several in one event. */
+#include "recorder/debug/text_calls.h"
+
+#include <inttypes.h>
+
+#include "recorder/debug/text.h"
+#include "recorder/events/ring.h"
+#include "recorder/syscalls/syscalls.h"
+#include "recorder/trace/json.h"
+
+#define CALL_TEXT_MAX 512
+#define RESULT_TEXT_MAX 64
+
+static void format(const struct ring_call *call, char *text, char *result)
+{
+    syscall_format(call->number, call->arguments, NULL, text, CALL_TEXT_MAX);
+    syscall_format_result(call->number, call->result, result, RESULT_TEXT_MAX);
+}
+
+static bool next_of(const struct event *e, uint64_t *at, struct ring_call *ret)
+{
+    return e->write_count == 1 && ring_next_call(e->writes[0].data, e->writes[0].length, at, ret);
+}
+
+void text_buffered(struct bytes *b, const struct event *e)
+{
+    char text[CALL_TEXT_MAX], result[RESULT_TEXT_MAX];
+    struct ring_call call;
+    uint64_t at = 0;
+
+    for (bool first = true; next_of(e, &at, &call); first = false) {
+        format(&call, text, result);
+        text_put(b, "%s%s = %s", first ? " " : "; ", text, result);
+    }
+}
+
+void text_buffered_json(struct bytes *b, const struct event *e)
+{
+    char text[CALL_TEXT_MAX], result[RESULT_TEXT_MAX];
+    struct ring_call call;
+    uint64_t at = 0;
+
+    text_put(b, ", \"calls\": [");
+    for (bool first = true; next_of(e, &at, &call); first = false) {
+        const struct syscall_row *row = syscall_row_by_number(call.number);
+
+        format(&call, text, result);
+        text_put(b, "%s{\"number\": %u, \"name\": ", first ? "" : ", ", call.number);
+        if (row)
+            json_put_string(b, row->name);
+        else
+            text_put(b, "null");
+        text_put(b, ", \"arguments\": [");
+        for (int i = 0; i < 6; i++)
+            text_put(b, "%s%" PRIu64, i ? ", " : "", call.arguments[i]);
+        text_put(b, "], \"text\": ");
+        json_put_string(b, text);
+        text_put(b, ", \"result\": %" PRId64 "}", call.result);
+    }
+    text_put(b, "]");
+}
+
+size_t text_buffered_count(const struct event *e, uint64_t *by_number, size_t limit)
+{
+    struct ring_call call;
+    uint64_t at = 0;
+    size_t count = 0;
+
+    for (; next_of(e, &at, &call); count++)
+        if (call.number < limit)
+            by_number[call.number]++;
+    return count;
+}

@@ -1,0 +1,339 @@
+/* What handlers may do, and their records taken over. */
+#include "recorder/record/buffered.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "include/rrtest/recorder_page.h"
+#include "recorder/events/ring.h"
+#include "recorder/record/buffered_state.h"
+#include "recorder/record/fds.h"
+#include "recorder/record/file_facts.h"
+#include "recorder/record/image_store.h"
+#include "recorder/record/output.h"
+#include "recorder/record/space.h"
+
+#define CALLS_AT_ONCE \
+    100000 /* of a task that nobody waits for: the clock and signals are looked at */
+
+static volatile int64_t *word(struct session *s, unsigned offset)
+{
+    return tracee_page_word(&s->area, offset);
+}
+
+/* ---- what may be done ---------------------------------------------------------------------- */
+
+static bool directory_is_plain(struct task *t)
+{
+    static const char *const special[] = {"/proc", "/dev", "/sys"};
+    char path[64], target[PATH_MAX];
+    ssize_t n;
+
+    if (t->directory != DIRECTORY_UNKNOWN)
+        return t->directory == DIRECTORY_PLAIN;
+    snprintf(path, sizeof(path), "/proc/%d/cwd", t->tid);
+    n = readlink(path, target, sizeof(target) - 1);
+    t->directory = n > 0 && target[0] == '/' ? DIRECTORY_PLAIN : DIRECTORY_SPECIAL;
+    for (size_t i = 0; n > 0 && i < sizeof(special) / sizeof(*special); i++) {
+        size_t length = strlen(special[i]);
+
+        target[n] = '\0';
+        if (strncmp(target, special[i], length) == 0 && (!target[length] || target[length] == '/'))
+            t->directory = DIRECTORY_SPECIAL;
+    }
+    return t->directory == DIRECTORY_PLAIN;
+}
+
+/* A parked task may be waiting for what a buffered call would do: then that call is traced, so that
+ * it is a decision. */
+static uint64_t without_parked(struct session *s, const struct task *running)
+{
+    uint64_t switches = PAGE_SWITCH_CALLS | PAGE_SWITCH_STREAMS;
+
+    for (const struct task *t = s->tasks; t; t = t->next) {
+        if (t == running)
+            continue;
+        if (t->state == TASK_KERNEL)
+            switches &= ~(uint64_t)PAGE_SWITCH_STREAMS;
+        if (t->state != TASK_PARKED)
+            continue;
+        if (t->call.wait_change)
+            return 0;
+        if (t->call.ready || t->call.poll_count || t->call.borrowed[0].events ||
+            t->call.borrowed[1].events)
+            switches &= ~(uint64_t)PAGE_SWITCH_STREAMS;
+    }
+    return switches;
+}
+
+static uint64_t switches_for(struct session *s, struct task *t)
+{
+    uint64_t switches;
+
+    if (s->options->patching == RECORD_PATCHING_OFF || t->filters || s->options->stepper)
+        return 0;
+    switches = without_parked(s, t);
+    if (!switches)
+        return 0;
+    switches |= PAGE_SWITCH_UNMAP;
+    if (!s->shared_files)
+        switches |= PAGE_SWITCH_FILE_WRITES;
+    if (directory_is_plain(t))
+        switches |= PAGE_SWITCH_PATHS;
+    if ((signal_queue_set(t->queue) | signal_queue_set(t->process->queue)) == 0)
+        switches |= PAGE_SWITCH_SIGNALS;
+    if (s->others == 0)
+        switches |= PAGE_SWITCH_ALONE;
+    if (!s->options->real_clock && !(s->options->guards_off & RECORD_GUARD_TIME))
+        switches |= PAGE_SWITCH_VIRTUAL;
+    return switches;
+}
+
+/* Calls until a decision is due. Where others can run, every call is one; but not where the
+ * strategy lets the current task go on anyway. */
+static int64_t calls_until_decision(struct session *s)
+{
+    struct clock_deadline next;
+    uint64_t now = clock_now(s->clock), calls = CALLS_AT_ONCE, until;
+
+    if (s->others > 0 && s->options->strategy != SCHED_ROUND_ROBIN)
+        return 0;
+    if (clock_deadline_next(s->clock, &next)) {
+        until = next.at_ns > now ? (next.at_ns - now) / CLOCK_NS_PER_CALL : 0;
+        calls = until < calls ? until : calls;
+    }
+    if (s->deadline_virtual) {
+        until = s->deadline_virtual > now ? (s->deadline_virtual - now) / CLOCK_NS_PER_CALL + 1 : 0;
+        calls = until < calls ? until : calls;
+    }
+    return (int64_t)calls;
+}
+
+static void load_actions(struct session *s, const struct process *p)
+{
+    uint8_t *at = s->area.page + (RECORDER_ACTIONS - RECORDER_PAGE_ADDRESS);
+
+    _Static_assert(sizeof(struct signal_action) == RECORDER_ACTION_SIZE, "the kernel's layout");
+    for (int i = 1; i <= 64; i++)
+        memcpy(at + (size_t)(i - 1) * RECORDER_ACTION_SIZE, signal_handlers_get(p->handlers, i),
+               RECORDER_ACTION_SIZE);
+}
+
+static void load_files(struct session *s, struct files *files)
+{
+    uint8_t *table = s->area.page + (RECORDER_FDS - RECORDER_PAGE_ADDRESS);
+    struct buffered *b = s->buffered;
+
+    if (b->files == files)
+        return;
+    buffered_save_files(s);
+    if (files->known)
+        memcpy(table, files->known, RECORDER_FDS_MAX);
+    else
+        memset(table, 0, RECORDER_FDS_MAX);
+    b->files = files;
+}
+
+void buffered_load(struct session *s, struct task *t)
+{
+    uint64_t switches = switches_for(s, t);
+    struct process *p = t->process;
+
+    *word(s, PAGE_SWITCHES) = (int64_t)switches;
+    s->buffered->calls_loaded = switches ? calls_until_decision(s) : 0;
+    *word(s, PAGE_CALLS_LEFT) = s->buffered->calls_loaded;
+    if (!switches)
+        return;
+    *word(s, PAGE_CLOCK) = (int64_t)clock_now(s->clock);
+    *word(s, PAGE_CLOCK_TICKS) = t->ticks_loaded;
+    *word(s, PAGE_CLOCK_CALLS) = s->buffered->calls_loaded;
+    *word(s, PAGE_EPOCH) = (int64_t)clock_epoch(s->clock);
+    *word(s, PAGE_PID) = p->pid;
+    *word(s, PAGE_TID) = t->ns_tid;
+    *word(s, PAGE_PARENT) = p->parent ? p->parent->pid : 1;
+    *word(s, PAGE_SIGNAL_MASK) = (int64_t)t->mask;
+    *word(s, PAGE_FUTEX_WAITERS) = (int64_t)futex_waiters_total(s->futexes);
+    *word(s, PAGE_BREAK) = (int64_t)t->space->brk;
+    load_files(s, t->files);
+    if (switches & PAGE_SWITCH_SIGNALS)
+        load_actions(s, p);
+}
+
+/* ---- records ------------------------------------------------------------------------------- */
+
+static void add_map(struct buffered *b, struct task *t, const struct map_op *op)
+{
+    if (b->map_count == b->map_capacity) {
+        b->map_capacity = b->map_capacity * 2 + 16;
+        b->maps = realloc(b->maps, b->map_capacity * sizeof(*b->maps));
+        if (!b->maps)
+            abort();
+    }
+    b->maps[b->map_count++] = *op;
+    maps_apply(&t->space->maps, op);
+}
+
+static void absorb_maps(struct session *s, struct task *t, const struct call *c)
+{
+    struct buffered *b = s->buffered;
+    struct space *space = t->space;
+    struct map_op op = {.address = c->args[0],
+                        .length = page_up(c->args[1]),
+                        .prot = (uint32_t)c->args[2] & 7,
+                        .flags = MAP_PRIVATE};
+    uint64_t from = page_up(space->brk), to = page_up((uint64_t)c->result);
+
+    if (c->result < 0 && c->result >= -4095)
+        return;
+    switch (c->nr) {
+    case SYS_mmap:
+        op.kind = MAP_OP_MAP;
+        op.address = (uint64_t)c->result;
+        break;
+    case SYS_munmap:
+        op.kind = MAP_OP_UNMAP;
+        break;
+    case SYS_mprotect:
+        op.kind = MAP_OP_PROTECT;
+        break;
+    default: /* brk */
+        space->brk = (uint64_t)c->result;
+        op.kind = to > from ? MAP_OP_MAP : MAP_OP_UNMAP;
+        op.prot = PROT_READ | PROT_WRITE;
+        op.address = to > from ? from : to;
+        op.length = to > from ? to - from : from - to;
+        break;
+    }
+    if (op.length == 0)
+        return;
+    add_map(b, t, &op);
+    if (op.kind != MAP_OP_PROTECT)
+        space_forget(space, op.address, op.address + op.length);
+    if (c->nr == SYS_brk && op.kind == MAP_OP_MAP)
+        maps_annotate(&space->maps, from, to, 0, image_store_name(s->images, "[heap]"));
+}
+
+static void absorb_action(struct task *t, const struct ring_call *r, const struct call *c)
+{
+    struct signal_action wanted;
+    struct ring_segment segment;
+    uint32_t at = 0;
+
+    if (!c->args[1] || !ring_next_segment(r, &at, &segment) || segment.length != sizeof(wanted))
+        return;
+    memcpy(&wanted, segment.data, sizeof(wanted));
+    signal_handlers_set(t->process->handlers, (int)c->args[0], &wanted, NULL);
+}
+
+/* What went to the run's output; a piece of the ring holds that of one stream. */
+static void absorb_output(struct session *s, const struct ring_call *r)
+{
+    struct buffered *b = s->buffered;
+    int stream = r->flags & RING_FLAG_STDOUT ? 1 : 2;
+    struct ring_segment segment;
+    uint32_t at = 0;
+
+    if (!(r->flags & (RING_FLAG_STDOUT | RING_FLAG_STDERR)) || !ring_next_segment(r, &at, &segment))
+        return;
+    if (b->piece[b->piece_count - 1].stream && b->piece[b->piece_count - 1].stream != stream)
+        buffered_new_piece(b, b->absorbed);
+    b->piece[b->piece_count - 1].stream = stream;
+    bytes_append(&b->output, segment.data, segment.length);
+    b->piece[b->piece_count - 1].output_end = b->output.length;
+    output_keep(s, stream, segment.data, segment.length);
+}
+
+/* What the models have to know of a call. */
+static void absorb_effects(struct session *s, struct task *t, const struct ring_call *r)
+{
+    struct call c = {.nr = r->number, .result = r->result};
+
+    memcpy(c.args, r->arguments, sizeof(c.args));
+    switch (c.nr) {
+    case SYS_open:
+    case SYS_openat:
+        if (c.result >= 0)
+            fds_replaced(s, t->files, (int)c.result);
+        break;
+    case SYS_close:
+        fds_replaced(s, t->files, (int)c.args[0]);
+        break;
+    case SYS_write:
+    case SYS_writev:
+    case SYS_pwrite64:
+        file_facts_after_call(s, t, &c);
+        break;
+    case SYS_brk:
+    case SYS_mmap:
+    case SYS_munmap:
+    case SYS_mprotect:
+        absorb_maps(s, t, &c);
+        break;
+    case SYS_rt_sigaction:
+        absorb_action(t, r, &c);
+        break;
+    default:
+        break;
+    }
+}
+
+static void absorb_one(struct session *s, struct task *t, const struct ring_call *r)
+{
+    struct ring_segment segment;
+    uint32_t at = 0;
+
+    s->result->statistics.syscalls_total++;
+    s->result->statistics.syscalls_buffered++;
+    absorb_output(s, r);
+    absorb_effects(s, t, r);
+    while (ring_next_segment(r, &at, &segment))
+        if (segment.address)
+            emit_remember(s, segment.address, segment.length);
+}
+
+void buffered_absorb(struct session *s, struct task *t)
+{
+    struct buffered *b = s->buffered;
+    uint64_t used = (uint64_t)*word(s, PAGE_RING_USED);
+
+    if (used == b->absorbed)
+        return;
+    if (b->absorbed == 0) {
+        b->task = t;
+        b->piece_count = 0;
+        buffered_new_piece(b, 0);
+    }
+    while (b->absorbed < used) {
+        const uint8_t *ring = s->area.page + (RECORDER_RING - RECORDER_PAGE_ADDRESS);
+        uint64_t next = b->absorbed;
+        struct ring_call r;
+
+        /* it lies where a wild write of the program can reach it */
+        if (used > RECORDER_RING_SIZE || !ring_next_call(ring, used, &next, &r)) {
+            session_fail(s, RECORD_VERDICT_UNSUPPORTED,
+                         "%s (pid %d) wrote over the recorder's memory at %#x", t->name,
+                         t->process->pid, RECORDER_RING);
+            *word(s, PAGE_RING_USED) = (int64_t)b->absorbed;
+            return;
+        }
+        absorb_one(s, t, &r);
+        b->absorbed = next;
+        b->piece[b->piece_count - 1].end = next;
+        b->piece[b->piece_count - 1].map_end = b->map_count;
+    }
+    t->mask = (signal_set)*word(s, PAGE_SIGNAL_MASK);
+}
+
+uint64_t buffered_calls(struct session *s)
+{
+    int64_t left = *word(s, PAGE_CALLS_LEFT);
+    uint64_t calls = (uint64_t)(s->buffered->calls_loaded - left);
+
+    s->buffered->calls_loaded = left;
+    return calls;
+}

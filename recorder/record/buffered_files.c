@@ -1,0 +1,192 @@
+/* Which descriptors handlers may use unseen, and the constants of a run they compare with. */
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+
+#include "include/rrtest/recorder_page.h"
+#include "recorder/record/buffered_state.h"
+#include "recorder/record/fds.h"
+#include "recorder/record/file_facts.h"
+
+#define NS 1000000000u
+#define XFS_MAGIC 0x58465342 /* not in linux/magic.h */
+
+/* ---- file systems -------------------------------------------------------------------------- */
+
+/* Those whose files have nothing but their contents. */
+static bool is_plain_type(long type)
+{
+    static const long types[] = {EXT4_SUPER_MAGIC,      BTRFS_SUPER_MAGIC, XFS_MAGIC,
+                                 OVERLAYFS_SUPER_MAGIC, TMPFS_MAGIC,       F2FS_SUPER_MAGIC};
+
+    for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+        if (types[i] == type)
+            return true;
+    return false;
+}
+
+static bool is_plain_path(const char *path)
+{
+    struct statfs fs;
+
+    return statfs(path, &fs) == 0 && is_plain_type(fs.f_type);
+}
+
+static void add_device(struct session *s, const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) < 0 || !is_plain_path(path) || file_facts_is_private(s, st.st_dev))
+        return;
+    for (unsigned i = 0; i < PAGE_DEVICES_MAX; i++) {
+        volatile int64_t *at = tracee_page_word(&s->area, PAGE_DEVICES + 8 * i);
+
+        if (*at == (int64_t)st.st_dev)
+            return;
+        if (*at == 0) {
+            *at = (int64_t)st.st_dev;
+            return;
+        }
+    }
+}
+
+/* ---- the run ------------------------------------------------------------------------------- */
+
+static void hide_inodes(struct session *s)
+{
+    uint64_t hidden[PAGE_HIDDEN_INODES_MAX] = {file_facts_shared_inode(s),
+                                               s->stdio[0].valid ? s->stdio[0].inode : 0,
+                                               s->stdio[1].valid ? s->stdio[1].inode : 0};
+
+    for (unsigned i = 0; i < PAGE_HIDDEN_INODES_MAX; i++)
+        *tracee_page_word(&s->area, PAGE_HIDDEN_INODES + 8 * i) = (int64_t)hidden[i];
+}
+
+static void trace_injected(struct session *s)
+{
+    for (size_t i = 0; i < s->options->injection_count; i++) {
+        int nr = s->options->injections[i].at_call;
+
+        if (nr >= 0 && nr < 512)
+            *tracee_page_word(&s->area, PAGE_TRACED_CALLS + (unsigned)nr / 64 * 8) |=
+                (int64_t)(1ull << nr % 64);
+    }
+}
+
+void buffered_start(struct session *s)
+{
+    const struct record_options *o = s->options;
+
+    s->buffered = calloc(1, sizeof(*s->buffered));
+    if (!s->buffered)
+        abort();
+    bytes_init(&s->buffered->output);
+    *tracee_page_word(&s->area, PAGE_RUN_START) = (int64_t)(s->epoch_files / NS);
+    hide_inodes(s);
+    trace_injected(s);
+    if (o->patching == RECORD_PATCHING_OFF)
+        return;
+    add_device(s, "/");
+    add_device(s, "/usr");
+    add_device(s, o->directory ? o->directory : ".");
+    add_device(s, o->argv[0]);
+}
+
+void buffered_done(struct session *s)
+{
+    struct buffered *b = s->buffered;
+
+    if (!b)
+        return;
+    free(b->piece);
+    free(b->maps);
+    bytes_done(&b->output);
+    free(b);
+    s->buffered = NULL;
+}
+
+void buffered_directory_changed(struct session *s)
+{
+    for (struct task *t = s->tasks; t; t = t->next)
+        t->directory = DIRECTORY_UNKNOWN;
+}
+
+/* ---- descriptors --------------------------------------------------------------------------- */
+
+static uint8_t *table_of(struct session *s, struct files *files)
+{
+    if (s->buffered && s->buffered->files == files)
+        return s->area.page + (RECORDER_FDS - RECORDER_PAGE_ADDRESS);
+    return files->known;
+}
+
+void buffered_save_files(struct session *s)
+{
+    struct files *files = s->buffered ? s->buffered->files : NULL;
+
+    if (!files)
+        return;
+    if (!files->known)
+        files->known = malloc(RECORDER_FDS_MAX);
+    if (!files->known)
+        abort();
+    memcpy(files->known, s->area.page + (RECORDER_FDS - RECORDER_PAGE_ADDRESS), RECORDER_FDS_MAX);
+}
+
+void buffered_files_gone(struct session *s, const struct files *files)
+{
+    if (s->buffered && s->buffered->files == files)
+        s->buffered->files = NULL;
+}
+
+void buffered_forget(struct session *s, struct files *files, int fd)
+{
+    uint8_t *table = table_of(s, files);
+
+    if (table && fd >= 0 && fd < RECORDER_FDS_MAX)
+        table[fd] = 0;
+}
+
+static uint8_t what_is(struct session *s, struct task *t, int fd)
+{
+    enum fd_kind kind = fds_kind(s, t, fd);
+    const struct fd_entry *e = fds_entry(t->files, fd);
+    uint8_t stream = e->stream == 1 ? PAGE_FD_STDOUT : e->stream == 2 ? PAGE_FD_STDERR : 0;
+    char path[64];
+
+    if (e->object || e->random)
+        return 0;
+    switch (kind) {
+    case FD_PIPE:
+        return PAGE_FD_STREAM | PAGE_FD_PIPE | stream;
+    case FD_SOCKET:
+        return stream ? 0 : PAGE_FD_STREAM;
+    case FD_NEVER_BLOCKS:
+        if (e->null)
+            return PAGE_FD_NULL | stream;
+        snprintf(path, sizeof(path), "/proc/%d/fd/%d", t->tid, fd);
+        if (!e->regular || !is_plain_path(path))
+            return 0;
+        add_device(s, path);
+        return PAGE_FD_FILE | stream;
+    default:
+        return 0;
+    }
+}
+
+void buffered_learn(struct session *s, struct task *t, const struct call *c)
+{
+    uint8_t *table = table_of(s, t->files);
+    int fd = (int)c->args[0];
+
+    if (!table || s->options->patching == RECORD_PATCHING_OFF || c->result < 0 ||
+        c->nr == SYS_close || c->row->argument_count == 0 ||
+        c->row->arguments[0].shape != SHAPE_FD || fd < 0 || fd >= RECORDER_FDS_MAX || table[fd] ||
+        fd == TRACEE_FD_AREA || fd == TRACEE_FD_SOCKET)
+        return;
+    table[fd] = what_is(s, t, fd);
+}
