@@ -24,6 +24,7 @@ struct counts {
     uint64_t by_number[SYSCALL_NUMBER_LIMIT]; /* all system calls */
     uint64_t traced[SYSCALL_NUMBER_LIMIT];    /* those with an event of their own */
     uint64_t buffered;
+    uint64_t trap_ticks;
     uint64_t stops;
     uint64_t switches;
     uint64_t written; /* bytes of memory effects */
@@ -60,6 +61,7 @@ static int count_event(struct counts *c, const struct event *e)
 {
     c->events++;
     c->by_kind[e->kind]++;
+    c->trap_ticks += e->kind == EVENT_STRAY && e->status == 1;
     c->clock = e->clock;
     c->output += e->output.length;
     for (size_t i = 0; i < e->write_count; i++)
@@ -160,8 +162,9 @@ static void put_facts(struct bytes *b, const struct counts *c, const struct trac
     for (int i = 0; i < EVENT_KIND_COUNT; i++)
         text_put(b, "%s\"%s\": %" PRIu64, i ? ", " : "", event_kind_name((enum event_kind)i),
                  c->by_kind[i]);
-    text_put(b, "}, \"preemptions\": %" PRIu64 ", \"stray_entries\": %" PRIu64,
-             c->by_kind[EVENT_PREEMPT], c->by_kind[EVENT_STRAY]);
+    text_put(b, "}, \"preemptions\": %" PRIu64 ", \"stray_entries\": %" PRIu64
+             ", \"trap_ticks\": %" PRIu64,
+             c->by_kind[EVENT_PREEMPT], c->by_kind[EVENT_STRAY] - c->trap_ticks, c->trap_ticks);
     put_calls(b, c);
     text_put(b, ", \"bytes_written\": %" PRIu64 ", \"bytes_output\": %" PRIu64, c->written,
              c->output);

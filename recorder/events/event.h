@@ -94,7 +94,7 @@ struct event {
     uint64_t clone_flags;
     bool detach_result; /* reserved: 0 */
     int32_t signal;     /* FAULT, SIGNAL: number */
-    int32_t status;     /* EXIT, END: as wait(2) */
+    int32_t status;     /* EXIT, END: as wait(2); STRAY: 1 for an int3 that counts a tick */
     uint64_t clock;     /* virtual time in ns, for dump and timelines */
     uint64_t checksum;  /* CHECKSUM: of the memory */
 

@@ -99,7 +99,7 @@ static bool windows_ok(const struct image *image)
     uint64_t end = 0;
 
     for (uint64_t i = 0; i < count; i++) {
-        if (w[i].start < end || order[i] >= count || w[i].length < WINDOW_JUMP)
+        if (w[i].start < end || order[i] >= count || (w[i].length < WINDOW_JUMP && !w[i].trap))
             return false;
         end = (uint64_t)w[i].start + w[i].length;
     }

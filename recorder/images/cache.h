@@ -19,9 +19,9 @@
 
 #define CACHE_MAGIC "RRIMAGE"
 /* Bump on any change of the layout below. */
-#define CACHE_FORMAT 3
+#define CACHE_FORMAT 4
 /* Bump whenever the same file would be rewritten differently. */
-#define REWRITER_VERSION 7
+#define REWRITER_VERSION 8
 
 enum cache_table {
     TABLE_SEGMENTS, /* struct image_segment */
@@ -45,6 +45,7 @@ struct cache_window {
     uint8_t entry;  /* offset in the hot part at which the window enters it */
     uint8_t edge;   /* a branch led through the stub on its way to `target`, itself unmoved */
     uint32_t target;
+    uint32_t trap; /* an int3 instead of a jump */
 };
 
 struct cache_cold {

@@ -51,9 +51,9 @@ void image_describe(const struct image *image, FILE *out)
             s->instructions, s->ranges, s->ranges_refused);
     fprintf(out,
             "loops: %" PRIu64 ", with a window %" PRIu64 ", counted otherwise %" PRIu64
-            ", refused %" PRIu64 "\n",
-            s->loops, s->loops_windowed, s->loops_other,
-            s->loops - s->loops_windowed - s->loops_other);
+            ", by an int3 %" PRIu64 ", refused %" PRIu64 "\n",
+            s->loops, s->loops_windowed, s->loops_other, s->loops_trapped,
+            s->loops - s->loops_windowed - s->loops_other - s->loops_trapped);
     fprintf(out, "indirect jumps: %" PRIu64 ", with a window %" PRIu64 "\n", s->indirect_jumps,
             s->indirect_jumps_windowed);
     fprintf(out, "indirect calls: %" PRIu64 ", with a window before them %" PRIu64 "\n",

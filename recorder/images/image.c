@@ -168,6 +168,7 @@ static bool locate_window(const struct image *image, uint64_t address, struct im
     ret->original = address;
     ret->place = address == ret->start ? IMAGE_START : IMAGE_INTERIOR;
     ret->copy = copy_of(image, &windows[low - 1], address);
+    ret->trap = windows[low - 1].trap && ret->place == IMAGE_START;
     return true;
 }
 

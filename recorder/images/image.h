@@ -99,6 +99,7 @@ struct image_where {
     bool counted; /* STUB_HEAD: the point cannot be taken back (its counter has changed, or
                    * the jump that led here is gone): let it finish */
     bool spilled; /* STUB_HEAD: the program's rcx is in PAGE_SPILL_RCX */
+    bool trap;    /* START: no jump, an int3: whoever gets its signal goes on at `copy` */
 };
 /* O(log n). address: ELF virtual address (bias subtracted). */
 struct image_where image_locate(const struct image *image, uint64_t address);
@@ -138,6 +139,7 @@ struct image_statistics {
     /* Branches back on a cycle; windowed: every cycle through them passes a ticking window; other:
      * a system call or a function that ticks at its entry instead. */
     uint64_t loops, loops_windowed, loops_other;
+    uint64_t loops_trapped; /* counted by an int3 */
     uint64_t windows[IMAGE_POINT_COUNT];
     uint64_t indirect_jumps, indirect_jumps_windowed;
     uint64_t entries, indirect_calls, indirect_calls_windowed;

@@ -392,6 +392,10 @@ void plan_last_loops(struct plan *plan)
         uint32_t k = l.edges[i].from;
         bool reached = plan->code->insns[k].marks & MARK_REACHED;
 
+        if (reached && plan_tick_trap(plan, k)) {
+            s->loops_trapped++;
+            continue;
+        }
         plan_refuse(plan, k, SITE_LOOP, reached ? REASON_SHORT : REASON_UNREACHED);
     }
     free(removed);

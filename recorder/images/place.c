@@ -239,6 +239,8 @@ static enum refusal_site site_of(const struct window *w)
         return SITE_LOOP;
     case IMAGE_POINT_ATOMIC:
         return SITE_ATOMIC;
+    case IMAGE_POINT_CALL:
+        return SITE_CALL;
     default:
         return SITE_SPECIAL;
     }

@@ -27,6 +27,7 @@ struct window {
     uint8_t kind;       /* enum image_point: why it was made */
     bool loop;          /* the copy is a whole loop, closed in the stub */
     bool back_tick;     /* of such a copy: its branches back tick, not its entry */
+    bool trap;          /* too short for a jump: an int3, from which the recorder leads to the stub */
     bool edge;          /* a conditional branch or call that stays where it is, led through a
                          * stub that ticks and jumps on to its target; nothing is copied */
     /* placement (place.c): */
@@ -109,6 +110,9 @@ void plan_refuse(struct plan *plan, uint32_t insn, enum refusal_site site,
                  enum refusal_reason reason);
 /* A window from plan_find() that ticks at its start. */
 void plan_add_tick_window(struct plan *plan, uint32_t first, uint32_t last);
+/* A tick at an instruction that no window can hold: its first byte becomes int3. False if it cannot
+ * be copied. A trap costs microseconds; for loops that nothing else can count. */
+bool plan_tick_trap(struct plan *plan, uint32_t insn);
 /* Let a direct call tick on its way; false if it cannot. */
 bool plan_tick_call(struct plan *plan, uint32_t insn);
 /* Get a tick into [low, high] of one block: a call, or a window, the one ending at high first.

@@ -106,6 +106,8 @@ static void write_window(struct rewriter *r, const struct window *w)
     }
 
     memset(text, 0xcc, length);
+    if (w->trap)
+        return;
     text[0] = 0xe9;
     memcpy(text + 1, &distance, 4);
 }
@@ -130,6 +132,7 @@ static void map_window(struct rewriter *r, const struct window *w, const struct 
     c->length = (uint8_t)(code_end(&r->code, w->last) - start);
     c->kind = w->kind;
     c->entry = (uint8_t)w->entry;
+    c->trap = w->trap;
     if (w->edge) {
         uint32_t target = r->code.insns[w->first].target;
 

@@ -224,6 +224,17 @@ bool plan_tick_edge(struct plan *plan, uint32_t block)
     return true;
 }
 
+bool plan_tick_trap(struct plan *plan, uint32_t insn)
+{
+    const struct plan_request alone = {.must = insn};
+
+    if (plan->code->insns[insn].special != DECODE_PLAIN || !usable(plan, insn, true, &alone))
+        return false;
+    plan->windows[plan_add(plan, insn, insn, IMAGE_POINT_TICK)].trap = true;
+    plan_add_tick(plan, insn);
+    return true;
+}
+
 bool plan_tick_call(struct plan *plan, uint32_t insn)
 {
     const struct insn *i = &plan->code->insns[insn];

@@ -91,7 +91,8 @@ enum record_verdict {
 const char *record_verdict_name(enum record_verdict verdict);
 
 struct record_statistics {
-    uint64_t events, stops, ticks, atomics, preemptions, switches, stray_entries, signals;
+    uint64_t events, stops, ticks, atomics, preemptions, switches, stray_entries, trap_ticks,
+        signals;
     uint64_t syscalls_total, syscalls_buffered;
     uint64_t tasks, processes;
     uint64_t virtual_ns, wall_ns, rewriting_ns;

@@ -338,13 +338,14 @@ static bool stray_entry(struct session *s, struct task *t, int signal)
     if (!l)
         return false;
     where = image_locate(l->image, address);
-    if (where.place != IMAGE_INTERIOR || !where.copy)
+    if ((where.place != IMAGE_INTERIOR && !where.trap) || !where.copy)
         return false;
     emit_begin(s, t, EVENT_STRAY);
     t->regs.rip = where.copy + l->bias;
     t->regs.orig_rax = (unsigned long long)-1;
     t->regs_dirty = true;
-    s->result->statistics.stray_entries++;
+    s->building.event.status = where.trap;
+    *(where.trap ? &s->result->statistics.trap_ticks : &s->result->statistics.stray_entries) += 1;
     emit_end(s, t);
     return true;
 }

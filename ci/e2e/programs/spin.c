@@ -68,6 +68,24 @@ static void computed_goto(void)
     spin_with(spin_goto);
 }
 
+/* A loop in which every run of five bytes has a way into its middle: the jump to 2, the branch to 1. */
+void *spin_short(void *unused);
+__asm__(".text\n"
+        ".type spin_short, @function\n"
+        "spin_short:\n"
+        "   lea released(%rip), %rdx\n"
+        "   mov %rdi, %rax\n"
+        "   jmp 2f\n"
+        "1: cmpl $0, (%rdx)\n"
+        "2: je 1b\n"
+        "   ret\n"
+        ".size spin_short, . - spin_short\n");
+
+static void short_loop(void)
+{
+    spin_with(spin_short);
+}
+
 /* No loop at all: a tree of calls through a pointer, 60 deep, which nobody lives to see the end of.
  */
 typedef int (*spin_function)(int depth);
@@ -226,7 +244,7 @@ static void spinlock(void)
 }
 
 static const struct test_case cases[] = {
-    {"branch", branch},       {"computed_goto", computed_goto},
+    {"branch", branch},       {"computed_goto", computed_goto}, {"short_loop", short_loop},
     {"recursion", recursion}, {"blocked", blocked},
     {"yielding", yielding},   {"pausing", pausing},
     {"spinlock", spinlock},   {"flags", flags},
