@@ -256,6 +256,22 @@ PY
 run rrtest dump --json trace
 expect python3 -c 'import json, sys; [json.loads(line) for line in open(sys.argv[1])]' "$OUT"
 
+case_begin "what a run has to go without is said once"
+JIT='for (1..3) { syscall(9, 0, 4096, 7, 0x22, -1, 0); syscall(101, 0, 0, 0, 0) }'
+run rrtest record -o trace perl -e "$JIT"
+expect_status 0
+expect [ "$(grep -c 'note: perl makes code at run time, .*system calls only$' "$ERR")" = 1 ]
+expect [ "$(grep -c 'note: perl: ptrace(.*detect_leaks=0' "$ERR")" = 1 ]
+rm -rf trace
+run rrtest record --quiet -o trace perl -e "$JIT"
+expect_stderr_empty
+printf 'version: 1\ntests: [{name: jit, command: [perl, -e, "%s"]}]\n' "$JIT" >jit.yaml
+run rrtest run jit.yaml --runs 4
+expect_status 0
+expect [ "$(grep -c 'note: ' "$ERR")" = 2 ]
+run rrtest run jit.yaml --runs 4 --quiet
+expect_stderr_empty
+
 case_begin "output that cannot be written is an error"
 LAST="rrtest help >/dev/full"
 "$RRTEST" help >/dev/full 2>"$ERR"

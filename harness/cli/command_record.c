@@ -105,6 +105,8 @@ static void tell(const struct record_target *t, const struct record_result *resu
         command_fail(0, "%s%s%s", plain ? "note" : record_verdict_name(result->verdict),
                      result->message && *result->message ? ": " : "",
                      result->message ? result->message : "");
+    for (size_t i = 0; !t->quiet && i < result->note_count; i++)
+        command_fail(0, "note: %s", result->notes[i]);
     if (!t->quiet)
         command_fail(0, "trace in %s", trace);
 }

@@ -66,6 +66,46 @@ void console_complain(struct console *c, const char *message)
     fprintf(stderr, "rrtest: %s\n", message);
 }
 
+static bool is_said(const struct console *c, const char *note)
+{
+    for (size_t i = 0; i < c->note_count; i++)
+        if (strcmp(c->notes[i], note) == 0)
+            return true;
+    return false;
+}
+
+void console_note(struct console *c, const char *lines, size_t length)
+{
+    const char *end = lines + length;
+
+    while (!c->options->quiet && lines < end) {
+        const char *stop = memchr(lines, '\n', (size_t)(end - lines));
+        size_t size = (size_t)((stop ? stop : end) - lines);
+        char *note = strndup(lines, size);
+
+        c->notes = realloc(c->notes, (c->note_count + 1) * sizeof(*c->notes));
+        if (!note || !c->notes)
+            abort();
+        if (is_said(c, note)) {
+            free(note);
+        } else {
+            erase_line(c);
+            fprintf(stderr, "rrtest: note: %s\n", note);
+            c->notes[c->note_count++] = note;
+        }
+        lines += size + 1;
+    }
+}
+
+void console_done(struct console *c)
+{
+    for (size_t i = 0; i < c->note_count; i++)
+        free(c->notes[i]);
+    free(c->notes);
+    c->notes = NULL;
+    c->note_count = 0;
+}
+
 static const char *plural(uint64_t n)
 {
     return n == 1 ? "" : "s";

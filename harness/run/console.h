@@ -4,6 +4,7 @@
 #define HARNESS_RUN_CONSOLE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "harness/run/schedule.h"
@@ -17,6 +18,8 @@ struct console {
     size_t printed; /* tests before this index are printed */
     uint64_t started_ns;
     uint64_t drawn_ns;
+    char **notes; /* said already */
+    size_t note_count;
 };
 
 void console_begin(struct console *c, const struct schedule *s);
@@ -27,6 +30,10 @@ void console_update(struct console *c, const struct schedule *s);
 void console_end(struct console *c, const struct schedule *s, const char *why);
 /* A message about ourselves, on stderr, clear of the progress line. */
 void console_complain(struct console *c, const char *message);
+
+/* What runs had to go without: lines of text, each said once. Quiet: not at all. */
+void console_note(struct console *c, const char *lines, size_t length);
+void console_done(struct console *c);
 
 uint64_t console_now_ns(void); /* CLOCK_MONOTONIC */
 

@@ -36,6 +36,7 @@ enum outcome {
 
 #define REPORT_REASON_MAX 8192
 #define REPORT_TAIL_MAX 2048
+#define REPORT_NOTES_MAX 4096
 
 struct report {
     struct job job;
@@ -46,7 +47,9 @@ struct report {
     struct record_statistics statistics;
     uint32_t reason_length;
     uint32_t tail_length;
-    char text[REPORT_REASON_MAX + REPORT_TAIL_MAX]; /* reason, then the end of the output */
+    uint32_t notes_length;
+    /* reason, the end of the output, what the run had to go without (lines) */
+    char text[REPORT_REASON_MAX + REPORT_TAIL_MAX + REPORT_NOTES_MAX];
 };
 
 #endif

@@ -153,6 +153,8 @@ static void receive(struct runner *r, struct slot *slot)
     slot->job.serial = 0;
     if (r->report.outcome == OUTCOME_MACHINE)
         refuse_machine(r);
+    console_note(&r->console, r->report.text + r->report.reason_length + r->report.tail_length,
+                 r->report.notes_length);
     schedule_absorb(&r->schedule, &r->report);
 }
 
@@ -348,6 +350,7 @@ int run_suite(const struct suite *suite, const struct run_options *options)
         console_complain(&r.console, message);
     }
     console_end(&r.console, &r.schedule, why_unfinished(&r));
+    console_done(&r.console);
     status = code ? RUN_EXIT_MACHINE : exit_status(&r);
     munmap(r.controls, r.slot_count * sizeof(*r.controls));
     close_fd(&r.signal_fd);

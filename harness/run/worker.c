@@ -95,6 +95,22 @@ static void put_tail(struct report *report, const struct record_result *result)
                report->tail_length);
 }
 
+/* One line each, behind the tail. */
+static void put_notes(struct report *report, const struct record_result *result)
+{
+    char *at = report->text + report->reason_length + report->tail_length;
+
+    for (size_t i = 0; i < result->note_count; i++) {
+        size_t length = strlen(result->notes[i]);
+
+        if (report->notes_length + length + 1 > REPORT_NOTES_MAX)
+            return;
+        memcpy(at + report->notes_length, result->notes[i], length);
+        at[report->notes_length + length] = '\n';
+        report->notes_length += (uint32_t)length + 1;
+    }
+}
+
 /* Judge, and keep the trace if that is wanted. */
 static void finish_run(struct worker_context *c, const struct suite_test *test,
                        struct record_result *result)
@@ -127,6 +143,7 @@ static void finish_run(struct worker_context *c, const struct suite_test *test,
     }
     if (report->outcome != OUTCOME_PASS)
         put_tail(report, result);
+    put_notes(report, result);
 }
 
 static void fail_run(struct report *report, int code, const struct rr_error *error)
@@ -216,7 +233,7 @@ static void serve(int fd, struct worker_context *c)
         do {
             n = send(fd, &c->report,
                      offsetof(struct report, text) + c->report.reason_length +
-                         c->report.tail_length,
+                         c->report.tail_length + c->report.notes_length,
                      MSG_NOSIGNAL);
         } while (n < 0 && errno == EINTR);
         if (n < 0)
@@ -299,7 +316,8 @@ int worker_receive(const struct worker *worker, struct report *ret)
     if (n < 0)
         return -errno;
     if ((size_t)n < offsetof(struct report, text) ||
-        (size_t)n != offsetof(struct report, text) + ret->reason_length + ret->tail_length)
+        (size_t)n != offsetof(struct report, text) + ret->reason_length + ret->tail_length +
+                         ret->notes_length)
         return -EBADMSG;
     return 1;
 }

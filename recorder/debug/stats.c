@@ -162,7 +162,8 @@ static void put_facts(struct bytes *b, const struct counts *c, const struct trac
     for (int i = 0; i < EVENT_KIND_COUNT; i++)
         text_put(b, "%s\"%s\": %" PRIu64, i ? ", " : "", event_kind_name((enum event_kind)i),
                  c->by_kind[i]);
-    text_put(b, "}, \"preemptions\": %" PRIu64 ", \"stray_entries\": %" PRIu64
+    text_put(b,
+             "}, \"preemptions\": %" PRIu64 ", \"stray_entries\": %" PRIu64
              ", \"trap_ticks\": %" PRIu64,
              c->by_kind[EVENT_PREEMPT], c->by_kind[EVENT_STRAY] - c->trap_ticks, c->trap_ticks);
     put_calls(b, c);

@@ -27,9 +27,9 @@ struct window {
     uint8_t kind;       /* enum image_point: why it was made */
     bool loop;          /* the copy is a whole loop, closed in the stub */
     bool back_tick;     /* of such a copy: its branches back tick, not its entry */
-    bool trap;          /* too short for a jump: an int3, from which the recorder leads to the stub */
-    bool edge;          /* a conditional branch or call that stays where it is, led through a
-                         * stub that ticks and jumps on to its target; nothing is copied */
+    bool trap; /* too short for a jump: an int3, from which the recorder leads to the stub */
+    bool edge; /* a conditional branch or call that stays where it is, led through a
+                * stub that ticks and jumps on to its target; nothing is copied */
     /* placement (place.c): */
     uint8_t mask; /* bit n: byte n of the jump was an instruction boundary */
     bool placed;

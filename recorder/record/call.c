@@ -17,6 +17,7 @@
 #include "recorder/record/guards.h"
 #include "recorder/record/inject.h"
 #include "recorder/record/kernel_signals.h"
+#include "recorder/record/notes.h"
 #include "recorder/record/output.h"
 #include "recorder/record/process.h"
 #include "recorder/record/session.h"
@@ -448,6 +449,8 @@ void call_entry(struct session *s, struct task *t)
     }
     check = syscall_check(c->nr, c->args, &memory, message, sizeof(message));
     if (check > 0 && !guards_let_run(s->options->guards_off, c->nr)) {
+        if (message[0] && check != ENOSYS) /* what lacks a call tries another one */
+            notes_add(s, "%s: %s", t->name, message);
         act(s, t, c, call_answer(c, -check));
         return;
     }

@@ -1,5 +1,5 @@
-/* Names of enum record_patching, which suites and command lines use: apart from the recorder, so that
- * who only reads suites need not link it. */
+/* Names of enum record_patching, which suites and command lines use: apart from the recorder, so
+ * that who only reads suites need not link it. */
 #include <string.h>
 
 #include "recorder/record/record.h"

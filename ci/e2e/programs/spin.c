@@ -68,7 +68,8 @@ static void computed_goto(void)
     spin_with(spin_goto);
 }
 
-/* A loop in which every run of five bytes has a way into its middle: the jump to 2, the branch to 1. */
+/* A loop in which every run of five bytes has a way into its middle: the jump to 2, the branch
+ * to 1. */
 void *spin_short(void *unused);
 __asm__(".text\n"
         ".type spin_short, @function\n"
@@ -244,10 +245,11 @@ static void spinlock(void)
 }
 
 static const struct test_case cases[] = {
-    {"branch", branch},       {"computed_goto", computed_goto}, {"short_loop", short_loop},
-    {"recursion", recursion}, {"blocked", blocked},
-    {"yielding", yielding},   {"pausing", pausing},
-    {"spinlock", spinlock},   {"flags", flags},
+    {"branch", branch},         {"computed_goto", computed_goto},
+    {"short_loop", short_loop}, {"recursion", recursion},
+    {"blocked", blocked},       {"yielding", yielding},
+    {"pausing", pausing},       {"spinlock", spinlock},
+    {"flags", flags},
 };
 
 int main(int argc, char **argv)

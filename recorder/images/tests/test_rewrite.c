@@ -432,7 +432,8 @@ static void test_describe(void **state)
     image_describe(image, out);
     fclose(out);
     assert_non_null(strstr(text, "code: 7 instructions in 3 ranges, 1 left alone\n"));
-    assert_non_null(strstr(text, "loops: 1, with a window 1, counted otherwise 0, by an int3 0, refused 0\n"));
+    assert_non_null(
+        strstr(text, "loops: 1, with a window 1, counted otherwise 0, by an int3 0, refused 0\n"));
     assert_non_null(strstr(text, "refused: 0x100d cpuid, rdtsc or rdrand: no run of 5 bytes"));
     assert_non_null(strstr(text, "refused: 0x1010 range: a byte in it does not decode\n"));
     free(text);
