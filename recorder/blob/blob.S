@@ -10,7 +10,7 @@
 /* In the order of enum blob_entry. */
     .quad blob_batch_here, blob_syscall_here, blob_tick_here, blob_atomic_here
     .quad blob_cpuid_here, blob_rdtsc_here, blob_random_here
-    .quad blob_call_here, blob_replayed_call_here, blob_untraced_here
+    .quad blob_call_here, blob_replayed_call_here, blob_untraced_here, blob_traced_here
 
     .text
     .balign 64
@@ -189,6 +189,12 @@ blob_replayed_call_here: /* the same in replay, where one handler answers all */
     mov 0x38(%rsp), %r9
     mov 0x48(%rsp), %rcx
     ret
+
+/* Where the recorder makes a call of the program anew; it sets ip to behind the program's own. */
+    .balign 16
+blob_traced_here:
+    syscall
+    ud2
 
 /* Handlers' own system call, in registers as the kernel wants them. */
     .balign 16

@@ -19,6 +19,7 @@ enum blob_entry {
     BLOB_ENTRY_CALL,          /* a patch region's system call */
     BLOB_ENTRY_REPLAYED_CALL, /* the same in replay: answered from the ring */
     BLOB_ENTRY_UNTRACED,      /* the handlers' `syscall` */
+    BLOB_ENTRY_TRACED,        /* a `syscall` that stops: calls of the program are made anew there */
     BLOB_ENTRY_COUNT
 };
 

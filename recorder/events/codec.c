@@ -29,7 +29,8 @@ enum record_flag {
     FLAG_FILE_WRITES = 1 << 11,
     FLAG_OUTPUT = 1 << 12,
     FLAG_NOTE = 1 << 13,
-    FLAG_ALL = (1 << 14) - 1,
+    FLAG_PATCH = 1 << 14,
+    FLAG_ALL = (1 << 15) - 1,
 };
 
 /* Longest fixed part: kind, flags, 2 register sets, 20 integers, each at most 10 bytes. */
@@ -204,7 +205,8 @@ static uint8_t *put_registers(uint8_t *at, uint32_t mask, const struct user_regs
 
 static bool encodable(const struct event *e)
 {
-    if ((unsigned)e->kind >= EVENT_KIND_COUNT || e->detach_result)
+    if ((unsigned)e->kind >= EVENT_KIND_COUNT || e->patch.word >= PATCH_WORD_COUNT ||
+        e->detach_result)
         return false;
     if (e->output.stream < 0 || e->output.stream > 2 || (e->output.length && !e->output.stream))
         return false;
@@ -242,6 +244,7 @@ static uint32_t flags_of(const struct event *e, uint32_t before, uint32_t after)
     flags |= e->file_write_count ? FLAG_FILE_WRITES : 0;
     flags |= e->output.stream ? FLAG_OUTPUT : 0;
     flags |= e->note ? FLAG_NOTE : 0;
+    flags |= e->patch.word ? FLAG_PATCH : 0;
     return flags;
 }
 
@@ -321,6 +324,13 @@ static void encode_rest(struct task_history *h, uint32_t flags, const struct eve
 
         bytes_put_uvarint(events, length);
         bytes_append(events, e->note, length);
+    }
+    if (flags & FLAG_PATCH) {
+        bytes_put_uvarint(events, e->patch.word);
+        bytes_put_uvarint(events, e->patch.by);
+        bytes_put_uvarint(events, e->patch.instruction);
+        bytes_put_uvarint(events, e->patch.start);
+        bytes_put_uvarint(events, e->patch.length);
     }
 }
 
@@ -562,6 +572,14 @@ static int decode_rest(struct event_codec *codec, struct task_history *h, uint32
     }
     if (!error && (flags & FLAG_NOTE))
         error = decode_note(codec, r, ret);
+    if (!error && (flags & FLAG_PATCH)) {
+        ret->patch.word = (uint32_t)get_limited(r, PATCH_WORD_COUNT - 1);
+        r->failed |= ret->patch.word == PATCH_NONE;
+        ret->patch.by = (uint32_t)get_limited(r, UINT32_MAX);
+        ret->patch.instruction = bytes_get_uvarint(r);
+        ret->patch.start = bytes_get_uvarint(r);
+        ret->patch.length = (uint32_t)get_limited(r, UINT32_MAX);
+    }
     return error;
 }
 

@@ -18,6 +18,7 @@ static const char *const names[EVENT_KIND_COUNT] = {
     [EVENT_END] = "end",
     [EVENT_MEMORY] = "memory",
     [EVENT_BUFFERED] = "buffered",
+    [EVENT_PATCH] = "patch",
 };
 
 const char *event_kind_name(enum event_kind kind)

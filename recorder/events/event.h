@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <sys/user.h>
 
+#include "recorder/events/patch.h"
+
 enum event_kind {
     EVENT_START,   /* first event of a task (child: state after clone/fork, set by its parent) */
     EVENT_EXEC,    /* the address space was replaced: maps begin with MAP_OP_RESET */
@@ -29,6 +31,8 @@ enum event_kind {
     EVENT_MEMORY,      /* no stop: another task changed this task's memory (process_vm_writev) */
     EVENT_BUFFERED, /* no stop: what the blob's ring (recorder_page.h) is to hold when the task goes
                      * on; maps are what its calls do by themselves */
+    EVENT_PATCH, /* no stop: a decision about patching a system call; what it writes, and for a task
+                  * that was moved, its registers */
     EVENT_KIND_COUNT
 };
 const char *event_kind_name(enum event_kind kind); /* "syscall", "preempt", ... */
@@ -109,7 +113,8 @@ struct event {
     struct event_file_write *file_writes;
     size_t file_write_count;
     struct event_output output;
-    const char *note; /* for dump only (e.g. "futex parked", "injected"); NULL mostly */
+    struct event_patch patch; /* PATCH */
+    const char *note;         /* for dump only (e.g. "futex parked", "injected"); NULL mostly */
 };
 
 #endif

@@ -19,9 +19,9 @@
 
 #define CACHE_MAGIC "RRIMAGE"
 /* Bump on any change of the layout below. */
-#define CACHE_FORMAT 4
+#define CACHE_FORMAT 5
 /* Bump whenever the same file would be rewritten differently. */
-#define REWRITER_VERSION 8
+#define REWRITER_VERSION 9
 
 enum cache_table {
     TABLE_SEGMENTS, /* struct image_segment */
@@ -45,7 +45,9 @@ struct cache_window {
     uint8_t entry;  /* offset in the hot part at which the window enters it */
     uint8_t edge;   /* a branch led through the stub on its way to `target`, itself unmoved */
     uint32_t target;
-    uint32_t trap; /* an int3 instead of a jump */
+    uint8_t trap;    /* an int3 instead of a jump */
+    uint8_t dormant; /* the jump is not in the text: it is written at run time */
+    uint16_t zero;
 };
 
 struct cache_cold {

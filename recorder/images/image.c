@@ -134,6 +134,7 @@ static void fill_window(const struct image *image, const struct cache_window *w,
     ret->start = image->header->base + w->start;
     ret->end = ret->start + w->length;
     ret->point = (enum image_point)w->kind;
+    ret->dormant = w->dormant;
 }
 
 /* The copy of the instruction at `address`, or of its point. */
@@ -257,4 +258,15 @@ struct image_where image_locate(const struct image *image, uint64_t address)
     if (at <= UINT32_MAX && !locate_hot(image, at, &where))
         locate_cold(image, at, &where);
     return where;
+}
+
+bool image_refuses_call(const struct image *image, uint64_t address)
+{
+    const struct cache_refusal *refusals = image->tables[TABLE_REFUSALS];
+    uint64_t at = address - image->header->base;
+
+    for (uint64_t i = 0; i < image->header->tables[TABLE_REFUSALS].count; i++)
+        if (refusals[i].site == SITE_CALL && refusals[i].start == at)
+            return true;
+    return false;
 }

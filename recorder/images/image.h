@@ -41,6 +41,9 @@ struct image_segment {
 /* What an image is made for; part of its name in the cache. */
 enum image_option {
     IMAGE_OPTION_CALLS = 1, /* system calls get patch regions (patching: static) */
+    /* The regions are planned and have their stubs, but the text keeps its bytes: they are written
+     * at run time, one by one (patching: lazy) */
+    IMAGE_OPTION_DORMANT_CALLS = 2,
 };
 
 /* Rewrite the ELF file open at fd, or take it from the cache directory (created if needed). Files
@@ -100,9 +103,14 @@ struct image_where {
                    * the jump that led here is gone): let it finish */
     bool spilled; /* STUB_HEAD: the program's rcx is in PAGE_SPILL_RCX */
     bool trap;    /* START: no jump, an int3: whoever gets its signal goes on at `copy` */
+    bool dormant; /* of a region whose jump the image does not have: START and INTERIOR hold only
+                   * where it was written since */
 };
 /* O(log n). address: ELF virtual address (bias subtracted). */
 struct image_where image_locate(const struct image *image, uint64_t address);
+
+/* Was the planner unable to give the `syscall` at this ELF address a patch region? */
+bool image_refuses_call(const struct image *image, uint64_t address);
 
 /* Decode the (original) instruction bytes at `code`: its length, 0 if it does not decode. */
 size_t image_instruction_length(const uint8_t *code, size_t available);

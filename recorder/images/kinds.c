@@ -86,11 +86,12 @@ static bool call_region(struct plan *plan, uint32_t insn)
                                    .last = NO_INSN,
                                    .point = NO_INSN,
                                    .branches = true};
-    uint32_t first;
+    uint32_t first, window;
 
     if (!plan_find(plan, &request, &first, &last))
         return false;
-    plan_add(plan, first, last, IMAGE_POINT_CALL);
+    window = plan_add(plan, first, last, IMAGE_POINT_CALL);
+    plan->windows[window].dormant = plan->dormant_calls;
     return true;
 }
 
@@ -159,8 +160,9 @@ void plan_indirect_calls(struct plan *plan)
 
 static bool count_atomic(struct plan *plan, uint32_t insn)
 {
-    if (plan->owner[insn] == NO_WINDOW ? !window_around(plan, insn, IMAGE_POINT_ATOMIC)
-                                       : plan->windows[plan->owner[insn]].edge)
+    if (plan->owner[insn] == NO_WINDOW
+            ? !window_around(plan, insn, IMAGE_POINT_ATOMIC)
+            : plan->windows[plan->owner[insn]].edge || plan->windows[plan->owner[insn]].dormant)
         return false;
     plan->points[insn] |= POINT_ATOMIC;
     return true;

@@ -25,7 +25,8 @@ void plan_build(struct flow_graph *flow, uint32_t options, struct plan *ret)
 {
     memset(ret, 0, sizeof(*ret));
     ret->flow = flow;
-    ret->calls = options & IMAGE_OPTION_CALLS;
+    ret->dormant_calls = options & IMAGE_OPTION_DORMANT_CALLS;
+    ret->calls = ret->dormant_calls || (options & IMAGE_OPTION_CALLS);
     ret->code = flow->code;
     ret->owner = memory_resize(NULL, flow->code->count, sizeof(uint32_t));
     memset(ret->owner, 0xff, flow->code->count * sizeof(uint32_t));

@@ -27,9 +27,10 @@ struct window {
     uint8_t kind;       /* enum image_point: why it was made */
     bool loop;          /* the copy is a whole loop, closed in the stub */
     bool back_tick;     /* of such a copy: its branches back tick, not its entry */
-    bool trap; /* too short for a jump: an int3, from which the recorder leads to the stub */
-    bool edge; /* a conditional branch or call that stays where it is, led through a
-                * stub that ticks and jumps on to its target; nothing is copied */
+    bool trap;    /* too short for a jump: an int3, from which the recorder leads to the stub */
+    bool edge;    /* a conditional branch or call that stays where it is, led through a
+                   * stub that ticks and jumps on to its target; nothing is copied */
+    bool dormant; /* a patch region whose jump is written at run time (patching: lazy) */
     /* placement (place.c): */
     uint8_t mask; /* bit n: byte n of the jump was an instruction boundary */
     bool placed;
@@ -80,6 +81,7 @@ struct plan {
     uint8_t *depth;            /* per block: how many loops it is in */
     struct graph predecessors; /* of blocks */
     bool calls;                /* plan patch regions for system calls */
+    bool dormant_calls;        /* ... that are written at run time */
     struct refusal *refusals;
     size_t refusal_count;
     size_t refusal_capacity;

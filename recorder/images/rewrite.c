@@ -99,6 +99,8 @@ static void write_window(struct rewriter *r, const struct window *w)
     uint32_t distance = (uint32_t)(w->hot + w->entry - (start + WINDOW_JUMP));
     uint8_t *text = text_at(r, start);
 
+    if (w->dormant)
+        return;
     if (w->edge) { /* 0f 8x rel32 or e8 rel32: the displacement alone changes */
         distance = (uint32_t)(w->hot - (start + length));
         memcpy(text + length - 4, &distance, 4);
@@ -133,6 +135,7 @@ static void map_window(struct rewriter *r, const struct window *w, const struct 
     c->kind = w->kind;
     c->entry = (uint8_t)w->entry;
     c->trap = w->trap;
+    c->dormant = w->dormant;
     if (w->edge) {
         uint32_t target = r->code.insns[w->first].target;
 

@@ -162,14 +162,14 @@ void plan_refuse(struct plan *plan, uint32_t insn, enum refusal_site site,
         (struct refusal){.insn = insn, .site = (uint8_t)site, .reason = (uint8_t)reason};
 }
 
-/* A window that is there already takes the tick too. */
+/* A window that is there already takes the tick too; not one whose jump may never be written. */
 static bool share_window(struct plan *plan, uint32_t low, uint32_t high)
 {
     for (uint32_t k = low; k <= high; k++) {
         if (plan->points[k] & (POINT_CALL | POINT_TICK))
             return true;
         if (plan->owner[k] == NO_WINDOW || plan->windows[plan->owner[k]].first != k ||
-            plan->windows[plan->owner[k]].edge)
+            plan->windows[plan->owner[k]].edge || plan->windows[plan->owner[k]].dormant)
             continue;
         plan_add_tick(plan, k);
         return true;

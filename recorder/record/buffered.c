@@ -16,6 +16,7 @@
 #include "recorder/record/file_facts.h"
 #include "recorder/record/image_store.h"
 #include "recorder/record/output.h"
+#include "recorder/record/patches.h"
 #include "recorder/record/space.h"
 
 #define CALLS_AT_ONCE \
@@ -214,6 +215,8 @@ static void absorb_maps(struct session *s, struct task *t, const struct call *c)
     add_map(b, t, &op);
     if (op.kind != MAP_OP_PROTECT)
         space_forget(space, op.address, op.address + op.length);
+    if (op.kind == MAP_OP_UNMAP)
+        patches_forget(s, t, op.address, op.address + op.length);
     if (c->nr == SYS_brk && op.kind == MAP_OP_MAP)
         maps_annotate(&space->maps, from, to, 0, image_store_name(s->images, "[heap]"));
 }

@@ -9,6 +9,7 @@
 
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
+#include "recorder/blob/blob.h"
 #include "recorder/record/blocking.h"
 #include "recorder/record/borrow.h"
 #include "recorder/record/buffered.h"
@@ -19,6 +20,7 @@
 #include "recorder/record/kernel_signals.h"
 #include "recorder/record/notes.h"
 #include "recorder/record/output.h"
+#include "recorder/record/patches.h"
 #include "recorder/record/process.h"
 #include "recorder/record/session.h"
 #include "recorder/record/shared.h"
@@ -81,15 +83,16 @@ static bool is_restart(int64_t result)
     return result == -512 || result == -513 || result == -514 || result == -516;
 }
 
-/* The entry stop is gone (a remote call used it) or the kernel wants the call again: step back onto
- * the `syscall` instruction and come to its entry stop anew. */
-static int reenter(struct session *s, struct task *t, struct call *c)
+/* The entry stop is gone (a remote call used it) or the kernel wants the call again: come to one
+ * anew, at a `syscall` of the blob. The program's own may be anything by now. */
+int call_reenter(struct session *s, struct task *t, struct call *c)
 {
     struct user_regs_struct r = c->before;
     struct stop stop;
     int got;
 
-    r.rip -= 2;
+    c->stop_lost = false;
+    r.rip = blob_address(BLOB_ENTRY_TRACED);
     r.rax = c->before.orig_rax;
     r.orig_rax = (unsigned long long)-1;
     if (tracee_set_regs(t->tid, &r) < 0)
@@ -102,8 +105,10 @@ static int reenter(struct session *s, struct task *t, struct call *c)
         if (got == 1 && stop.kind == STOP_SIGNAL)
             kernel_signals_arrived(s, t);
     } while (got == 1 && (stop.kind == STOP_SIGNAL || stop.kind == STOP_INITIAL));
-    if (got == 1 && stop.kind == STOP_SECCOMP)
-        return 0;
+    if (got == 1 && stop.kind == STOP_SECCOMP) {
+        t->regs_dirty = true;
+        return tracee_set_regs(t->tid, &c->before);
+    }
     if (got == 1 && stop.kind == STOP_EXIT)
         process_task_exiting(s, t, (int)stop.message);
     else
@@ -133,9 +138,8 @@ static int run_in_kernel(struct session *s, struct task *t, struct call *c)
     int got;
 
     for (;;) {
-        if (c->stop_lost && reenter(s, t, c) < 0)
+        if (c->stop_lost && call_reenter(s, t, c) < 0)
             return -ESRCH;
-        c->stop_lost = false;
         set_run_registers(c, &r);
         if (c->run_nr != c->nr || memcmp(c->run_args, c->args, sizeof(c->args)) != 0 ||
             t->regs_dirty)
@@ -217,6 +221,8 @@ void call_complete(struct session *s, struct task *t)
     blocking_called(s, c);
     if (c->after)
         c->after(s, t, c);
+    if (!c->handler_runs) /* else it goes into the handler's frame */
+        patches_call_over(s, t);
     if (t->process->live_tasks > 1 || s->live > 1)
         s->reschedule = true;
 }
@@ -430,6 +436,8 @@ void call_entry(struct session *s, struct task *t)
     t->cpu_ns += CLOCK_NS_PER_CALL;
     t->process->cpu_ns += CLOCK_NS_PER_CALL;
     sched_ran(s->sched, t->id, 0, 0, 1);
+    if (!patches_call_begins(s, t))
+        return;
     emit_begin(s, t, EVENT_SYSCALL);
     if (t->filters) {
         enum call_action action;
@@ -511,6 +519,7 @@ void call_interrupt(struct session *s, struct task *t, bool handler_runs, bool s
         !c->no_restart && (!handler_runs || (group == SIGNAL_RESTART_IF_SA_RESTART && sa_restart));
 
     c->interrupted = true;
+    c->handler_runs = handler_runs;
     futex_cancel(s->futexes, t->id);
     t->regs = c->before;
     emit_begin(s, t, EVENT_SYSCALL);

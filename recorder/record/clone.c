@@ -270,7 +270,7 @@ enum call_action model_execve(struct session *s, struct task *t, struct call *c)
 
     /* Other threads die in exec; the caller takes the leader's tid (ptrace(2), "execve under
      * ptrace"). */
-    if (t->space->maps.count > 0) { /* the first one is the recorder's own */
+    if (t->space->maps.count > 0 && !c->entered) { /* the first one is the recorder's own */
         emit_begin(s, t, EVENT_ENTRY);
         emit_end(s, t);
         c->entered = true;

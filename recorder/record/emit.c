@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "recorder/record/buffered.h"
+#include "recorder/record/patches.h"
 #include "recorder/record/session.h"
 #include "recorder/tracee/memsum.h"
 
@@ -245,6 +246,8 @@ void emit_end_registers(struct session *s, struct task *t, const struct user_reg
         s->events_since_checksum = 0;
         append_checksum(s, t, false);
     }
+    if (e->kind != EVENT_BUFFERED)
+        patches_emit(s);
 }
 
 void emit_memory_checksum(struct session *s, struct task *t)

@@ -16,6 +16,7 @@
 #include "include/rrtest/recorder_page.h"
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
+#include "recorder/record/patches.h"
 #include "recorder/record/image_store.h"
 #include "recorder/record/space.h"
 
@@ -311,10 +312,12 @@ static int setup(struct session *s, struct task *t)
 int space_exec(struct session *s, struct task *t)
 {
     struct map_op reset = {.kind = MAP_OP_RESET};
+    struct space *left = t->space;
     int error;
 
-    space_unref(t->space);
     t->space = space_new(s);
+    patches_task_leaves(s, t, left);
+    space_unref(left);
     tracee_get_regs(t->tid, &t->regs);
     tracee_reset_xstate(t->tid);
     t->at_seccomp = false;

@@ -17,6 +17,7 @@
 #include "recorder/record/fds.h"
 #include "recorder/record/image_store.h"
 #include "recorder/record/notes.h"
+#include "recorder/record/patches.h"
 #include "recorder/record/shared.h"
 #include "recorder/record/space.h"
 
@@ -102,6 +103,7 @@ static void mmap_finished(struct session *s, struct task *t, struct call *c)
     if ((c->args[3] & MAP_TYPE) == MAP_SHARED_VALIDATE)
         op.flags = (op.flags & ~(uint32_t)MAP_TYPE) | MAP_SHARED;
     space_forget(t->space, op.address, op.address + op.length);
+    patches_forget(s, t, op.address, op.address + op.length);
     if (c->args[3] & MAP_ANONYMOUS) {
         emit_map(s, t, &op);
         if (op.prot & PROT_EXEC)
@@ -170,6 +172,7 @@ static void munmap_finished(struct session *s, struct task *t, struct call *c)
         return;
     emit_map(s, t, &op);
     space_forget(t->space, op.address, op.address + op.length);
+    patches_forget(s, t, op.address, op.address + op.length);
 }
 
 enum call_action model_munmap(struct session *s, struct task *t, struct call *c)
@@ -192,6 +195,8 @@ static void mprotect_finished(struct session *s, struct task *t, struct call *c)
     if (c->result < 0)
         return;
     emit_map(s, t, &op);
+    if (op.prot & PROT_WRITE) /* it may be written, with a jump in its middle */
+        patches_restore(s, t, op.address, op.address + op.length, op.address);
     if ((op.prot & PROT_EXEC) && !space_image_at(t->space, op.address, NULL))
         runs_made_code(s, t);
 }
@@ -222,6 +227,11 @@ static void mremap_finished(struct session *s, struct task *t, struct call *c)
             .kind = MAP_OP_UNMAP, .address = old + new_length, .length = old_length - new_length};
     }
     emit_map(s, t, &op);
+    if (op.kind == MAP_OP_REMAP)
+        patches_restore(s, t, old, old + (old_length < new_length ? old_length : new_length),
+                        op.new_address);
+    else
+        patches_forget(s, t, op.address, op.address + op.length);
     if (c->args[3] & MREMAP_DONTUNMAP) { /* the old place stays mapped, empty */
         const struct map_entry *e = maps_find(&t->space->maps, op.new_address);
         struct map_op empty = {.kind = MAP_OP_MAP,

@@ -14,6 +14,7 @@
 #include "recorder/base/log.h"
 #include "recorder/record/fds.h"
 #include "recorder/record/futexes.h"
+#include "recorder/record/patches.h"
 #include "recorder/record/signal.h"
 #include "recorder/record/stack.h"
 
@@ -195,6 +196,7 @@ static void leave(struct session *s, struct task *t, int status)
     emit_begin(s, t, EVENT_EXIT)->status = status;
     futexes_task_exits(s, t);
     emit_end(s, t);
+    patches_task_leaves(s, t, t->space);
 }
 
 void process_task_exiting(struct session *s, struct task *t, int status)
@@ -350,8 +352,10 @@ void process_kill(struct session *s, struct task *t, int signal)
 /* The caller's position, before what its exit does to others. */
 static void stands_at_exit(struct session *s, struct task *t, struct call *c)
 {
-    emit_begin(s, t, EVENT_ENTRY);
-    emit_end(s, t);
+    if (!c->entered) {
+        emit_begin(s, t, EVENT_ENTRY);
+        emit_end(s, t);
+    }
     c->active = false;
 }
 

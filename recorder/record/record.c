@@ -13,6 +13,7 @@
 
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
+#include "recorder/patch/fault.h"
 #include "recorder/record/cpuid.h"
 #include "recorder/record/file_facts.h"
 #include "recorder/record/buffered.h"
@@ -120,19 +121,35 @@ static char *verdict_text(const struct record_result *r)
     return strdup(text);
 }
 
+/* Members of the statistics' "patches", from static on. */
+static void patches_text(const uint64_t counts[PATCH_WORD_COUNT], char *ret, size_t size)
+{
+    static const enum patch_word words[] = {
+        PATCH_STATIC,  PATCH_APPLIED, PATCH_DEFERRED_ENTRY, PATCH_DEFERRED_OCCUPIED,
+        PATCH_RETRIED, PATCH_MOVED,   PATCH_ABANDONED,      PATCH_REFUSED};
+    size_t used = 0;
+
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+        used += (size_t)snprintf(ret + used, size - used, "%s\"%s\": %lu", i ? ", " : "",
+                                 patch_word_name(words[i]), counts[words[i]]);
+}
+
 static char *statistics_text(const struct record_statistics *v)
 {
-    char *text = NULL;
+    char *text = NULL, patches[400];
+
+    patches_text(v->patches, patches, sizeof(patches));
 
     if (asprintf(&text,
                  "{\"stops\": %lu, \"ticks\": %lu, \"atomics\": %lu, \"preemptions\": %lu, "
                  "\"switches\": %lu, \"stray_entries\": %lu, \"trap_ticks\": %lu, \"signals\": "
                  "%lu, \"tasks\": %lu, "
                  "\"processes\": %lu, \"syscalls\": {\"total\": %lu, \"buffered\": %lu}, "
+                 "\"patches\": {%s}, "
                  "\"times\": {\"virtual_ns\": %lu, \"wall_ns\": %lu, \"rewriting_ns\": %lu}}",
                  v->stops, v->ticks, v->atomics, v->preemptions, v->switches, v->stray_entries,
                  v->trap_ticks, v->signals, v->tasks, v->processes, v->syscalls_total,
-                 v->syscalls_buffered, v->virtual_ns, v->wall_ns, v->rewriting_ns) < 0)
+                 v->syscalls_buffered, patches, v->virtual_ns, v->wall_ns, v->rewriting_ns) < 0)
         return NULL;
     return text;
 }
@@ -226,6 +243,7 @@ static int prepare(struct session *s, const struct record_options *o)
     s->wall_deadline = o->timeout_ns ? s->wall_start + o->timeout_ns : 0;
     s->deadline_virtual = o->virtual_timeout_ns;
     s->images = image_store_get(o->image_cache);
+    s->patch_faults = patch_faults_from_environment();
     s->sched = sched_new(o->strategy, o->seed, &o->length);
     s->futexes = futex_new(pick_waiter, s);
     s->clock = clock_new(

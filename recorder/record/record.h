@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "recorder/base/error.h"
+#include "recorder/events/patch.h"
 #include "recorder/sched/sched.h"
 #include "recorder/trace/trace.h"
 
@@ -95,6 +96,7 @@ struct record_statistics {
         signals;
     uint64_t syscalls_total, syscalls_buffered;
     uint64_t tasks, processes;
+    uint64_t patches[PATCH_WORD_COUNT]; /* by decision */
     uint64_t virtual_ns, wall_ns, rewriting_ns;
     uint64_t schedule_digest, output_digest;
 };

@@ -16,6 +16,7 @@
 #include "recorder/record/fds.h"
 #include "recorder/record/file_facts.h"
 #include "recorder/record/filter.h"
+#include "recorder/record/patches.h"
 #include "recorder/record/process.h"
 #include "recorder/record/shared.h"
 
@@ -50,6 +51,7 @@ static struct space *space_fork(struct session *s, const struct space *from)
     space->id = id;
     maps_init(&space->maps);
     maps_copy(&space->maps, &from->maps);
+    patches_copy(space, from);
     space->images = NULL;
     if (from->image_count > 0) {
         space->images = allocate(from->image_count * sizeof(*space->images));
@@ -64,6 +66,7 @@ void space_unref(struct space *space)
         return;
     maps_done(&space->maps);
     free(space->images);
+    patches_free(space);
     free(space);
 }
 
@@ -124,6 +127,7 @@ struct task *session_task_new(struct session *s, struct task *parent, pid_t tid,
             t->space->references++;
         } else {
             t->space = space_fork(s, parent->space);
+            patches_copy_frames(t, parent);
         }
         if (!(clone_flags & CLONE_VM) || (clone_flags & CLONE_VFORK))
             t->altstack = parent->altstack;
@@ -170,6 +174,7 @@ void session_task_gone(struct session *s, struct task *t)
     free(t->call.poll);
     signal_queue_free(t->queue);
     filter_unref(t->filters);
+    patches_task_free(t);
     space_unref(t->space);
     files_unref(s, t->files);
     close_fd(&t->pidfd);
@@ -254,6 +259,7 @@ void session_done(struct session *s)
         free(s->trace_files[i].key);
     free(s->trace_files);
     buffered_done(s);
+    patches_done(s);
     file_facts_free(s->file_facts);
     free(s->poll_set);
     free(s->building.writes);

@@ -41,6 +41,27 @@ struct loaded_image {
     const char *name;
 };
 
+struct patch_sites { /* patches.h */
+    struct patch_site *site;
+    size_t count, capacity, waiting;
+    struct patch_page *page;
+    size_t page_count;
+};
+
+/* A system call's own patch state: it belongs to the call, never to the task. */
+struct patch_event {
+    enum patch_word state;
+    uint64_t instruction; /* the call's own, wherever the task is by now */
+};
+
+/* A signal frame that no rt_sigreturn has popped yet. */
+struct patch_frame {
+    uint64_t sp;              /* of the handler at its start */
+    uint64_t ip;              /* where control comes back to */
+    bool over;                /* its rt_sigreturn is being made */
+    struct patch_event event; /* of the call it interrupts */
+};
+
 struct space {
     int references;
     uint64_t id;
@@ -52,6 +73,7 @@ struct space {
     uint64_t zone_next;            /* top-down */
     int64_t zone_shift;            /* from an image to its stub area */
     bool rewritten_nothing;        /* some executable mapping runs without ticks */
+    struct patch_sites patches;
 };
 
 /* ---- descriptors ------------------------------------------------------------------------- */
@@ -218,7 +240,8 @@ struct call {
     uint64_t scratch[8];
     signal_set saved_mask;
     bool mask_swapped;
-    int64_t progress; /* bytes moved by earlier pieces of a call run piecewise */
+    bool handler_runs; /* interrupted: a handler is about to run */
+    int64_t progress;  /* bytes moved by earlier pieces of a call run piecewise */
     struct bytes buffer;
     const char *what; /* for deadlock reports: "futex", "read"... */
 };
@@ -263,6 +286,10 @@ struct task {
     uint64_t trap_ticks, trap_atomics; /* where the counter trapped last */
     uint32_t steps_done;               /* single steps since the counter's trap */
     uint8_t trapped_counter;           /* 0 ticks, 1 atomics */
+    struct patch_event patch;          /* of the call that is being made */
+    struct patch_frame *frames;        /* oldest first */
+    size_t frame_count, frame_capacity;
+    uint64_t patch_flag; /* RRTEST_FAULT=patch-flag-per-task: a site wanted by some call */
     struct task *next;
 };
 
@@ -295,6 +322,9 @@ struct session {
         bool valid;
     } stdio[2];
     struct buffered *buffered;
+    unsigned patch_faults;            /* enum patch_fault */
+    struct patch_decision *decisions; /* not written as events yet (patches.c) */
+    size_t decision_count, decision_capacity;
     size_t others; /* tasks that could run besides the current one, at the last decision */
     enum sched_reason reason; /* of the next decision */
     bool reschedule;
@@ -401,6 +431,9 @@ void call_interrupt(struct session *s, struct task *t, bool handler_runs, bool s
  * made anew? Else it goes on waiting where it was, to the same deadline. */
 bool call_ends_by_stop(struct call *c);
 void call_drop(struct session *s, struct task *t); /* the task dies in it */
+/* From wherever a remote call has left t back to the entry stop of its call. -ESRCH: it is gone,
+ * and accounted for. */
+int call_reenter(struct session *s, struct task *t, struct call *c);
 void call_complete(struct session *s, struct task *t);
 /* The exit stop of a call that fell asleep in the kernel came. */
 void call_kernel_done(struct session *s, struct task *t);

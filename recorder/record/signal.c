@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "recorder/base/log.h"
+#include "recorder/record/patches.h"
 #include "recorder/record/process.h"
 #include "recorder/record/signalfd.h"
 #include "recorder/record/space.h"
@@ -193,6 +194,7 @@ static int push_frame(struct session *s, struct task *t, const siginfo_t *info,
             t->mask |= signal_bit(info->si_signo);
         t->suspended_mask = false;
         emit_end(s, t);
+        patches_frame_pushed(s, t, frame.regs.rsp, seen.rip);
         s->result->statistics.signals++;
     }
     signal_frame_done(&frame);

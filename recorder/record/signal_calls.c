@@ -4,6 +4,7 @@
 #include <sys/syscall.h>
 
 #include "recorder/record/fds.h"
+#include "recorder/record/patches.h"
 #include "recorder/record/process.h"
 #include "recorder/record/signal.h"
 #include "recorder/record/signalfd.h"
@@ -95,6 +96,7 @@ enum call_action model_rt_sigreturn(struct session *s, struct task *t, struct ca
         signal_send(s, t->process, t, &info);
         return CALL_REGS;
     }
+    patches_frame_returns(t, sp);
     t->mask = mask & ~KILL_STOP;
     signal_altstack_set(&t->altstack, sp, &altstack, NULL);
     regs.rip = traps_continue_ip(t, regs.rip);

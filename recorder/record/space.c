@@ -16,6 +16,7 @@
 #include "recorder/base/log.h"
 #include "recorder/record/image_store.h"
 #include "recorder/record/notes.h"
+#include "recorder/record/patches.h"
 
 int space_open_fd(struct task *t, int fd)
 {
@@ -77,6 +78,29 @@ struct loaded_image *space_image_at(struct space *space, uint64_t address, uint6
         }
     }
     return NULL;
+}
+
+struct image_where space_locate(struct space *space, uint64_t address)
+{
+    uint64_t in_image;
+    struct loaded_image *l = space_image_at(space, address, &in_image);
+    struct image_where where = {.place = IMAGE_OUTSIDE, .original = address};
+
+    if (l)
+        where = image_locate(l->image, in_image);
+    if (l && where.place != IMAGE_OUTSIDE) {
+        bool text = where.place == IMAGE_START || where.place == IMAGE_INTERIOR;
+
+        where.original += l->bias;
+        where.start += l->bias;
+        where.end += l->bias;
+        where.copy += where.copy ? l->bias : 0;
+        if (!text || !where.dormant || patches_is_applied(space, where.start))
+            return where;
+    }
+    where = (struct image_where){.place = IMAGE_OUTSIDE, .original = address};
+    patches_locate(space, address, &where);
+    return where;
 }
 
 void space_forget(struct space *space, uint64_t start, uint64_t end)
@@ -219,6 +243,33 @@ static bool is_runtime_library(const char *path)
     return false;
 }
 
+static uint32_t image_options(const struct session *s)
+{
+    switch (s->options->patching) {
+    case RECORD_PATCHING_STATIC:
+        return IMAGE_OPTION_CALLS;
+    case RECORD_PATCHING_LAZY:
+        return IMAGE_OPTION_DORMANT_CALLS;
+    default:
+        return 0;
+    }
+}
+
+/* The regions that are there from the start; once for all segments of an image. */
+static void count_static(struct session *s, const struct space *space,
+                         const struct loaded_image *loaded)
+{
+    struct image_statistics statistics;
+
+    if (s->options->patching != RECORD_PATCHING_STATIC)
+        return;
+    for (size_t i = 0; i < space->image_count; i++)
+        if (space->images[i].image == loaded->image && space->images[i].bias == loaded->bias)
+            return;
+    image_statistics(loaded->image, &statistics);
+    s->result->statistics.patches[PATCH_STATIC] += statistics.calls_windowed;
+}
+
 int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, uint64_t length,
                   uint64_t offset, struct tracee_batch *batch)
 {
@@ -231,9 +282,7 @@ int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, u
 
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
         return 0;
-    image = image_store_image(
-        s->images, fd, &st, s->options->patching == RECORD_PATCHING_STATIC ? IMAGE_OPTION_CALLS : 0,
-        &spent, &why);
+    image = image_store_image(s->images, fd, &st, image_options(s), &spent, &why);
     s->rewriting_ns += spent;
     name = name_at(t->space, address);
     if (!image || image_segment_count(image) == 0 || !find_bias(fd, address, offset, &bias)) {
@@ -275,6 +324,7 @@ int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, u
         map_segment(s, t, &loaded, g, batch);
     }
     tracee_batch_add(batch, SYS_close, (uint64_t[6]){TRACEE_BATCH_FD});
+    count_static(s, t->space, &loaded);
     t->space->images =
         realloc(t->space->images, (t->space->image_count + 1) * sizeof(*t->space->images));
     if (!t->space->images)

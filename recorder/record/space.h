@@ -16,6 +16,9 @@ int space_run_batch(struct session *s, struct task *t, struct tracee_batch *batc
 /* The loaded image whose span or stub area holds the address, or NULL. *ret_address: ELF address.
  */
 struct loaded_image *space_image_at(struct space *space, uint64_t address, uint64_t *ret_address);
+/* As image_locate() of whatever image is there, and of what was patched at run time; all addresses
+ * are the program's. */
+struct image_where space_locate(struct space *space, uint64_t address);
 /* Name in the model of mappings that only the recorder has: never shown to the program. */
 #define SPACE_HIDDEN_NAME "[rrtest]"
 /* Forget images unmapped by [start, end). */

@@ -21,33 +21,21 @@ static bool in_blob(uint64_t ip)
 
 uint64_t traps_original_ip(struct task *t, bool *ret_exact)
 {
-    uint64_t address;
-    struct loaded_image *l = space_image_at(t->space, t->regs.rip, &address);
-    struct image_where where;
+    struct image_where where = space_locate(t->space, t->regs.rip);
 
-    *ret_exact = true;
-    if (!l) {
-        *ret_exact = !in_blob(t->regs.rip);
-        return t->regs.rip;
-    }
-    where = image_locate(l->image, address);
+    *ret_exact = !in_blob(t->regs.rip);
     if (where.place == IMAGE_STUB_HEAD || where.place == IMAGE_STUB_BODY) {
         *ret_exact = where.exact;
-        return where.original + l->bias;
+        return where.original;
     }
     return t->regs.rip;
 }
 
 uint64_t traps_continue_ip(struct task *t, uint64_t ip)
 {
-    uint64_t address;
-    struct loaded_image *l = space_image_at(t->space, ip, &address);
-    struct image_where where;
+    struct image_where where = space_locate(t->space, ip);
 
-    if (!l)
-        return ip;
-    where = image_locate(l->image, address);
-    return where.place == IMAGE_INTERIOR && where.copy ? where.copy + l->bias : ip;
+    return where.place == IMAGE_INTERIOR && where.copy ? where.copy : ip;
 }
 
 static int step_once(struct session *s, struct task *t, struct stop *stop)
@@ -84,13 +72,8 @@ static int single_step(struct session *s, struct task *t, struct stop *stop)
  * another task would destroy it, so nobody may be stopped on the way. */
 static bool enters_blob(struct task *t)
 {
-    uint64_t address;
-    struct loaded_image *l = space_image_at(t->space, t->regs.rip, &address);
-    struct image_where where;
+    struct image_where where = space_locate(t->space, t->regs.rip);
 
-    if (!l)
-        return false;
-    where = image_locate(l->image, address);
     if (where.place == IMAGE_STUB_HEAD)
         return where.point == IMAGE_POINT_CALL;
     return where.place == IMAGE_START && where.point != IMAGE_POINT_TICK &&
@@ -331,17 +314,12 @@ bool traps_handle_blob(struct session *s, struct task *t)
 static bool stray_entry(struct session *s, struct task *t, int signal)
 {
     uint64_t ip = t->regs.rip - (signal == SIGTRAP ? 1 : 0);
-    uint64_t address;
-    struct loaded_image *l = space_image_at(t->space, ip, &address);
-    struct image_where where;
+    struct image_where where = space_locate(t->space, ip);
 
-    if (!l)
-        return false;
-    where = image_locate(l->image, address);
     if ((where.place != IMAGE_INTERIOR && !where.trap) || !where.copy)
         return false;
     emit_begin(s, t, EVENT_STRAY);
-    t->regs.rip = where.copy + l->bias;
+    t->regs.rip = where.copy;
     t->regs.orig_rax = (unsigned long long)-1;
     t->regs_dirty = true;
     s->building.event.status = where.trap;

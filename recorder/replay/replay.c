@@ -130,6 +130,14 @@ static int handle_checksum(struct replay_session *r, struct replay_task *t)
     return r->options->verify ? replay_compare_memory(r, t) : 0;
 }
 
+/* A decision about a patch. A task that is moved while it is in a system call goes on with that
+ * call's event. */
+static int handle_patch(struct replay_session *r, struct replay_task *t)
+{
+    return r->event->patch.word != PATCH_MOVED || t->parked ? apply(r, t)
+                                                            : apply_with_registers(r, t);
+}
+
 static int handle_end(struct replay_session *r, struct replay_task *t)
 {
     (void)t;
@@ -154,6 +162,7 @@ static int (*const handlers[EVENT_KIND_COUNT])(struct replay_session *, struct r
     [EVENT_END] = handle_end,
     [EVENT_MEMORY] = apply,
     [EVENT_BUFFERED] = replay_load_calls,
+    [EVENT_PATCH] = handle_patch,
 };
 
 static int handle(struct replay_session *r)

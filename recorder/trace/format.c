@@ -73,7 +73,7 @@ int format_get_file_header(const uint8_t data[FORMAT_FILE_HEADER], enum trace_st
         return -EBADMSG;
     if (get64(data + 32) != bytes_hash(data, 32, 0))
         return -EBADMSG;
-    if (version != TRACE_VERSION) {
+    if (version < TRACE_VERSION_OLDEST || version > TRACE_VERSION) {
         *ret_version = version;
         return -EPROTONOSUPPORT;
     }

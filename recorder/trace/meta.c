@@ -298,11 +298,12 @@ static int parse_object(const struct json *object, struct trace_meta *ret_meta,
         return rr_error_set(error, -EBADMSG, "it is not the meta.json of an rrtest trace");
     if (json_get_u64(json_get(object, "version"), &version))
         return rr_error_set(error, -EBADMSG, "it has no version");
-    if (version != TRACE_VERSION)
-        return rr_error_set(error, -EPROTONOSUPPORT,
-                            "the trace has format version %" PRIu64
-                            ", this rrtest reads version %d; use the rrtest that recorded it",
-                            version, TRACE_VERSION);
+    if (version < TRACE_VERSION_OLDEST || version > TRACE_VERSION)
+        return rr_error_set(
+            error, -EPROTONOSUPPORT,
+            "the trace has format version %" PRIu64
+            ", this rrtest reads versions %d to %d; use the rrtest that recorded it",
+            version, TRACE_VERSION_OLDEST, TRACE_VERSION);
     result = get_members(object, &meta, &summary, &key);
     if (result) {
         trace_meta_done(&meta);

@@ -369,9 +369,9 @@ static int open_stream(struct trace_reader *r, enum trace_stream stream, struct 
         return rr_error_set(error, result, "%s/%s: %s", r->path, name, strerror(-result));
     result = format_get_file_header(header, stream, &id, &version);
     if (result == -EPROTONOSUPPORT)
-        return rr_error_set(error, result,
-                            "%s/%s: format version %" PRIu32 ", this rrtest reads version %d",
-                            r->path, name, version, TRACE_VERSION);
+        return rr_error_set(
+            error, result, "%s/%s: format version %" PRIu32 ", this rrtest reads versions %d to %d",
+            r->path, name, version, TRACE_VERSION_OLDEST, TRACE_VERSION);
     if (result)
         return rr_error_set(error, result, "%s/%s: the file header at offset 0 is damaged", r->path,
                             name);

@@ -107,6 +107,14 @@ static void fill_lists(struct random_stream *s, struct holder *h)
         h->note[random_below(s, strlen(h->note))] = '\0';
         e->note = h->note;
     }
+    if (random_below(s, 2))
+        e->patch = (struct event_patch){
+            .word = 1 + (uint32_t)random_below(s, PATCH_WORD_COUNT - 1),
+            .by = (uint32_t)any(s),
+            .instruction = any(s),
+            .start = any(s),
+            .length = (uint32_t)any(s),
+        };
 }
 
 static void fill(struct random_stream *s, enum event_kind kind, struct holder *h)
@@ -196,6 +204,11 @@ static void assert_same(const struct event *a, const struct event *b)
     assert_int_equal(!a->note, !b->note);
     if (a->note)
         assert_string_equal(a->note, b->note);
+    assert_int_equal(a->patch.word, b->patch.word);
+    assert_int_equal(a->patch.by, b->patch.by);
+    assert_int_equal(a->patch.instruction, b->patch.instruction);
+    assert_int_equal(a->patch.start, b->patch.start);
+    assert_int_equal(a->patch.length, b->patch.length);
     assert_same_lists(a, b);
 }
 
