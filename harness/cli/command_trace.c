@@ -9,11 +9,19 @@
 
 struct trace_target {
     bool json;
+    bool patches; /* dump only */
 };
 
 static const struct option_row json_rows[] = {
     {"json", 0, OPTION_FLAG, NULL, offsetof(struct trace_target, json), OPTION_NO_GIVEN, NULL,
      "machine-readable"},
+    {NULL, 0, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
+};
+static const struct option_row dump_rows[] = {
+    {"json", 0, OPTION_FLAG, NULL, offsetof(struct trace_target, json), OPTION_NO_GIVEN, NULL,
+     "machine-readable"},
+    {"patches", 0, OPTION_FLAG, NULL, offsetof(struct trace_target, patches), OPTION_NO_GIVEN, NULL,
+     "only what was decided about patching system calls, by place"},
     {NULL, 0, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
 };
 static const struct option_row no_rows[] = {
@@ -44,8 +52,10 @@ static int run_on_trace(const char *name,
 
 static int run_dump(const char *program, void *target, const struct option_result *operands)
 {
+    const struct trace_target *t = target;
+
     (void)program;
-    return run_on_trace("dump", debug_dump, target, operands);
+    return run_on_trace("dump", t->patches ? debug_patches : debug_dump, t, operands);
 }
 
 static int run_stats(const char *program, void *target, const struct option_result *operands)
@@ -75,7 +85,7 @@ const struct command command_dump = {
     .name = "dump",
     .arguments = "[TRACE]",
     .summary = "print the events of a trace",
-    .options = json_rows,
+    .options = dump_rows,
     .error_status = COMMAND_EXIT_USAGE,
     .target_size = sizeof(struct trace_target),
     .run = run_dump,

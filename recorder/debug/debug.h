@@ -12,6 +12,10 @@
  * then turns out to be cut (-ENODATA) or damaged (-EBADMSG). -EIO: writing to out failed. */
 int debug_dump(const char *trace, bool json, FILE *out, struct rr_error *error);
 
+/* What was decided about patching each place that makes system calls, place by place with its
+ * history; json: one JSON object per place and line. Errors as debug_dump(). */
+int debug_patches(const char *trace, bool json, FILE *out, struct rr_error *error);
+
 /* Counts over the whole trace; json: one JSON object with the keys of design.md section 8. The
  * counts of a cut trace (its recorder was killed) are those up to the cut, with "complete": false.
  */

@@ -24,6 +24,7 @@ struct counts {
     uint64_t by_number[SYSCALL_NUMBER_LIMIT]; /* all system calls */
     uint64_t traced[SYSCALL_NUMBER_LIMIT];    /* those with an event of their own */
     uint64_t buffered;
+    uint64_t patches[PATCH_WORD_COUNT];
     uint64_t trap_ticks;
     uint64_t stops;
     uint64_t switches;
@@ -72,7 +73,10 @@ static int count_event(struct counts *c, const struct event *e)
     }
     if (e->kind == EVENT_BUFFERED)
         c->buffered += text_buffered_count(e, c->by_number, SYSCALL_NUMBER_LIMIT);
-    if (e->kind == EVENT_BUFFERED || e->kind == EVENT_CHECKSUM || e->kind == EVENT_END)
+    if (e->kind == EVENT_PATCH && e->patch.word < PATCH_WORD_COUNT)
+        c->patches[e->patch.word]++;
+    if (e->kind == EVENT_BUFFERED || e->kind == EVENT_PATCH || e->kind == EVENT_CHECKSUM ||
+        e->kind == EVENT_END)
         return 0;
     if (e->kind != EVENT_START) {
         c->stops++;
@@ -97,6 +101,20 @@ static int count_all(struct trace_reader *reader, struct counts *c, struct rr_er
 
 /* ---- as JSON ---- */
 
+/* Those that are no more than steps on the way to another are left out. */
+static void put_patches(struct bytes *b, const struct counts *c)
+{
+    static const enum patch_word words[] = {
+        PATCH_STATIC,  PATCH_APPLIED, PATCH_DEFERRED_ENTRY, PATCH_DEFERRED_OCCUPIED,
+        PATCH_RETRIED, PATCH_MOVED,   PATCH_ABANDONED,      PATCH_REFUSED};
+
+    text_put(b, ", \"patches\": {");
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+        text_put(b, "%s\"%s\": %" PRIu64, i ? ", " : "", patch_word_name(words[i]),
+                 c->patches[words[i]]);
+    text_put(b, "}");
+}
+
 /* What the recorder's own statistics may replace. */
 static void put_defaults(struct bytes *b, const struct counts *c)
 {
@@ -111,9 +129,7 @@ static void put_defaults(struct bytes *b, const struct counts *c)
     text_put(b, ", \"switches\": %" PRIu64 ", \"tasks\": %zu", c->switches, c->task_count);
     text_put(b, ", \"syscalls\": {\"total\": %" PRIu64 ", \"buffered\": %" PRIu64 "}",
              c->by_kind[EVENT_SYSCALL] + c->buffered, c->buffered);
-    text_put(b, ", \"patches\": {\"static\": 0, \"applied\": 0, \"deferred_entry\": 0, "
-                "\"deferred_occupied\": 0, \"retried\": 0, \"moved\": 0, \"abandoned\": 0, "
-                "\"refused\": 0}");
+    put_patches(b, c);
     text_put(b, ", \"times\": {\"virtual_ns\": %" PRIu64 "}}", c->clock);
 }
 

@@ -118,6 +118,12 @@ static void put_kind_details(struct bytes *b, const struct event *e)
     case EVENT_BUFFERED:
         text_buffered(b, e);
         break;
+    case EVENT_PATCH:
+        text_put(b, " %s, call at 0x%" PRIx64, patch_word_name((enum patch_word)e->patch.word),
+                 e->patch.instruction);
+        if (e->patch.by)
+            text_put(b, ", by task %" PRIu32, e->patch.by);
+        break;
     default:
         text_put(b, " ip 0x%llx", e->after.rip);
     }
@@ -299,6 +305,12 @@ void text_event_json(struct bytes *b, const struct event *e)
     if (e->kind == EVENT_PREEMPT)
         text_put(b, ", \"counter\": \"%s\", \"steps\": %" PRIu32, e->counter ? "atomics" : "ticks",
                  e->steps);
+    if (e->patch.word)
+        text_put(b,
+                 ", \"decision\": \"%s\", \"instruction\": %" PRIu64 ", \"start\": %" PRIu64
+                 ", \"length\": %" PRIu32 ", \"by\": %" PRIu32,
+                 patch_word_name((enum patch_word)e->patch.word), e->patch.instruction,
+                 e->patch.start, e->patch.length, e->patch.by);
     if (e->signal)
         text_put(b, ", \"signal\": \"%s\"", syscall_signal_name(e->signal));
     if (e->kind == EVENT_EXIT || e->kind == EVENT_END)

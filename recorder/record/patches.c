@@ -591,6 +591,8 @@ void patches_frame_pushed(struct session *s, struct task *t, uint64_t sp, uint64
             abort();
     }
     t->frames[t->frame_count++] = (struct patch_frame){.sp = sp, .ip = ip, .event = t->patch};
+    if (s->patch_faults & PATCH_FAULT_FLAG_PER_TASK) /* then only the task knows */
+        t->frames[t->frame_count - 1].event.state = PATCH_NONE;
     t->patch = (struct patch_event){PATCH_NONE, 0};
 }
 

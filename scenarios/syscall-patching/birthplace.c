@@ -1,7 +1,7 @@
 /* The bug this project is named for: a thread waits on a futex, and the call's place in the code is
  * to be patched later. A signal interrupts it; the handler reads from a pipe, from another place,
- * and has to wait too. What is done when the read ends must be the read's, not the futex call's,
- * and the other way round. */
+ * which is patched already, and has to wait too. What is done when the read ends must be the
+ * read's, not the futex call's, and the other way round. */
 #include <linux/futex.h>
 #include <stdint.h>
 
@@ -62,6 +62,12 @@ int main(int argc, char **argv)
     scene_begin(argc, argv);
     data = scene_pipe();
     scene_handle(SIGUSR2, on_signal, SA_RESTART);
+    for (int i = 0; i < 2; i++) { /* patched, then found to be */
+        char early = 0;
+        scene_send(&data, 'x');
+        CHECK_IS(SITE_CALL(read)(data.read_end, &early, 1), 1);
+        CHECK_IS(early, 'x');
+    }
     pthread_t thread = scene_thread(waiter, NULL);
     for (int round = 0; round < ROUNDS; round++)
         round_of(thread, round);

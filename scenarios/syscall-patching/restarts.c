@@ -1,8 +1,10 @@
 /* Calls that the kernel restarts at their own instruction, while another thread makes the same call
  * from the same place: after a handler with SA_RESTART ("handler"), after a stop and a continue
- * without any handler ("stop"), which restarts also what handlers do not: a nanosleep goes on for
- * its rest, by restart_syscall. */
+ * without any handler ("stop"), which restarts also what handlers do not: a select begins anew, a
+ * nanosleep goes on for its rest, by restart_syscall. */
+#include <errno.h>
 #include <string.h>
+#include <sys/select.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -12,11 +14,14 @@
 enum { ROUNDS = 4, SLEEP_MS = 30 };
 
 SITE(read, NR_read, (long fd, void *buffer, size_t size));
+SITE(select, NR_select,
+     (long count, fd_set *readable, void *writable, void *broken, void *timeout));
 SITE(nanosleep, NR_nanosleep, (const struct timespec *time, struct timespec *rest));
 
 static struct interruption interruption = {.signal = SIGUSR2};
 static struct pipe data, own;
 static atomic_int begun, slept;
+static bool stop;
 
 static void on_signal(int signal, siginfo_t *info, void *context)
 {
@@ -29,6 +34,14 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 static void read_from(const struct pipe *p, char expected)
 {
     char byte = 0;
+    long ready = stop ? -EINTR : 1;
+    while (ready == -EINTR) { /* by a disturbance */
+        fd_set set;
+        FD_ZERO(&set);
+        FD_SET(p->read_end, &set);
+        ready = SITE_CALL(select)(p->read_end + 1, &set, NULL, NULL, NULL);
+    }
+    CHECK_IS(ready, 1);
     CHECK_IS(SITE_CALL(read)(p->read_end, &byte, 1), 1);
     CHECK_IS(byte, expected);
 }
@@ -74,7 +87,7 @@ static void stop_and_continue(void)
 int main(int argc, char **argv)
 {
     scene_begin(argc, argv);
-    bool stop = strcmp(scene_argument("handler"), "stop") == 0;
+    stop = strcmp(scene_argument("handler"), "stop") == 0;
     data = scene_pipe();
     own = scene_pipe();
     scene_handle(SIGUSR2, on_signal, SA_RESTART);
@@ -82,10 +95,10 @@ int main(int argc, char **argv)
     for (int round = 0; round < ROUNDS; round++) {
         scene_await(&begun, round + 1);
         scene_nap();
-        if (round % 2 == 1)
+        if (stop || round % 2 == 1) {
             scene_send(&own, 'o');
-        if (round % 2 == 1)
             read_from(&own, 'o');
+        }
         if (stop)
             stop_and_continue();
         else

@@ -87,6 +87,7 @@ struct site_facts {
 /* Numbers the preprocessor can paste. */
 #define NR_read 0
 #define NR_write 1
+#define NR_select 23
 #define NR_nanosleep 35
 #define NR_getpid 39
 #define NR_vfork 58
