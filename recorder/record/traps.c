@@ -349,6 +349,13 @@ void traps_handle_signal(struct session *s, struct task *t, int signal)
     memset(&info, 0, sizeof(info));
     if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) < 0)
         return;
+    if (signal == SIGSYS && info.si_code == 1 /* SYS_SECCOMP: the filter's answer to another ABI */) {
+        session_fail(s, RECORD_VERDICT_UNSUPPORTED,
+                     "%s (pid %d) made a 32-bit system call (number %d, by int 0x80 or sysenter at "
+                     "%#lx), which is not modelled: build it for x86-64",
+                     t->name, t->process->pid, info.si_syscall, (unsigned long)t->regs.rip);
+        return;
+    }
     if (is_synchronous(signal, &info)) {
         if (!stray_entry(s, t, signal))
             signal_fault(s, t, &info);
