@@ -8,7 +8,12 @@
 #ifndef RECORDER_RECORD_BUFFERED_H
 #define RECORDER_RECORD_BUFFERED_H
 
+#include "include/rrtest/recorder_page.h"
 #include "recorder/record/session.h"
+
+/* files->known: a byte for each descriptor, then a word for the first of them. */
+#define BUFFERED_INFO_SIZE (4 * RECORDER_FD_INFO_MAX)
+#define BUFFERED_KNOWN_SIZE (RECORDER_FDS_MAX + BUFFERED_INFO_SIZE)
 
 void buffered_start(struct session *s);
 void buffered_done(struct session *s);

@@ -222,7 +222,7 @@ static int prepare(struct session *s, const struct record_options *o)
     s->wall_start = clock_ns(CLOCK_MONOTONIC);
     s->epoch_real = clock_ns(CLOCK_REALTIME);
     s->epoch_files = clock_ns(CLOCK_REALTIME_COARSE);
-    s->file_facts = file_facts_new();
+    s->file_facts = file_facts_new(&s->area);
     s->wall_deadline = o->timeout_ns ? s->wall_start + o->timeout_ns : 0;
     s->deadline_virtual = o->virtual_timeout_ns;
     s->images = image_store_get(o->image_cache);
