@@ -109,7 +109,6 @@
 #define RECORDER_FD_INFO_MAX 1024
 #define PAGE_INFO_UNIX 1 /* of a PAGE_FD_STREAM: of AF_UNIX */
 #define PAGE_INFO_EPOLL 2 /* of a PAGE_FD_OTHER */
-#define PAGE_INFO_MAPPED 0x80000000 /* beside a file's fact: the recorder has its content */
 
 #define RECORDER_SCRATCH 0x70110000
 #define RECORDER_SCRATCH_SIZE 0x40000

@@ -19,8 +19,9 @@ enum fact_time { FACT_MODIFIED, FACT_CHANGED, FACT_BORN, FACT_TIME_COUNT };
 
 struct fact {
     uint64_t device, inode;
-    uint64_t shown_inode : 63; /* 0: none given yet */
+    uint64_t shown_inode : 62; /* 0: none given yet */
     uint64_t shared : 1;       /* mapped shared by somebody: its contents are an effect */
+    uint64_t kept : 1;         /* the recorder has its content, of before the run */
     int64_t written;      /* virtual time of the last write through a descriptor; 0: none */
     int64_t real[FACT_TIME_COUNT], shown[FACT_TIME_COUNT];
 };

@@ -138,7 +138,7 @@ bool blob_show_file(struct shown_file *file)
 int64_t *blob_written(uint64_t fd)
 {
     uint32_t *word = blob_fd_info(fd);
-    uint32_t number = word ? *word & ~PAGE_INFO_MAPPED : 0;
+    uint32_t number = word ? *word : 0;
     struct kernel_stat st;
 
     if (!number) {
@@ -146,7 +146,7 @@ int64_t *blob_written(uint64_t fd)
             return 0;
         number = facts_number(blob_facts(), st.device, st.inode);
         if (word)
-            *word |= number;
+            *word = number;
     }
     if (!number || number >= FACTS_MAX || blob_facts()->fact[number].shared)
         return 0;

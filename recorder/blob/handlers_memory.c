@@ -62,30 +62,25 @@ static uint64_t place_for(const struct blob_frame *f)
     return (next - length - 0x10000) & ~0xffffull;
 }
 
-/* The recorder needs the file's content: it has it, or the descriptor is kept for it. */
-static bool can_be_kept(uint64_t fd)
-{
-    const uint32_t *word = blob_fd_info(fd);
-
-    return word && ((*word & PAGE_INFO_MAPPED) || blob_fd_is_kept(fd) ||
-                    page_get(PAGE_MAPPED_COUNT) < PAGE_MAPPED_MAX);
-}
-
-static void keep(uint64_t fd)
+/* Its descriptor stays open until the recorder has the content. False: no more of them. */
+static bool keep(uint64_t fd)
 {
     uint64_t count = page_get(PAGE_MAPPED_COUNT);
 
-    if ((*blob_fd_info(fd) & PAGE_INFO_MAPPED) || blob_fd_is_kept(fd))
-        return;
+    if (blob_fd_is_kept(fd))
+        return true;
+    if (count >= PAGE_MAPPED_MAX)
+        return false;
     page_set(PAGE_MAPPED + 8 * (unsigned)count, (uint32_t)fd);
     page_set(PAGE_MAPPED_COUNT, count + 1);
+    return true;
 }
 
-static bool is_shared(const struct kernel_stat *st)
+static bool is_of_this_run(const struct kernel_stat *st)
 {
-    uint32_t number = facts_number(blob_facts(), st->device, st->inode);
+    int64_t start = blob_facts()->start;
 
-    return !number || blob_facts()->fact[number].shared;
+    return (st->modified + 1) * FACTS_NS > start || (st->changed + 1) * FACTS_NS > start;
 }
 
 /* A private mapping of a file that the run has not touched and cannot write to through this
@@ -94,16 +89,20 @@ static int64_t map_file(const struct blob_frame *f)
 {
     const uint64_t allowed = MAP_PRIVATE | MAP_FIXED | MAP_DENYWRITE;
     uint64_t fd = f->argument[4], place, which[6];
+    const struct fact *fact;
     struct kernel_stat st;
+    uint32_t number;
     struct record r;
     int64_t result;
 
     if ((f->argument[3] & ~allowed) || !(*blob_fd(fd) & PAGE_FD_FILE) ||
-        !blob_may(f, PAGE_SWITCH_FILE_WRITES, RING_SEGMENT + sizeof(which)) || !can_be_kept(fd) ||
+        !blob_may(f, PAGE_SWITCH_FILE_WRITES, RING_SEGMENT + sizeof(which)) ||
         (blob_call(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0) & O_ACCMODE) != O_RDONLY ||
-        blob_call(SYS_fstat, fd, (uint64_t)(uintptr_t)&st, 0, 0, 0, 0) != 0 ||
-        (st.modified + 1) * FACTS_NS > blob_facts()->start ||
-        (st.changed + 1) * FACTS_NS > blob_facts()->start || is_shared(&st))
+        blob_call(SYS_fstat, fd, (uint64_t)(uintptr_t)&st, 0, 0, 0, 0) != 0 || is_of_this_run(&st))
+        return BLOB_DECLINE;
+    number = facts_number(blob_facts(), st.device, st.inode);
+    fact = &blob_facts()->fact[number];
+    if (!number || fact->shared || !(fact->kept || keep(fd)))
         return BLOB_DECLINE;
     place = place_for(f);
     result = place ? blob_call(SYS_mmap, place, f->argument[1], f->argument[2],
@@ -113,7 +112,6 @@ static int64_t map_file(const struct blob_frame *f)
         return BLOB_DECLINE;
     if (place)
         page_set(PAGE_ZONE_NEXT, place);
-    keep(fd);
     which[0] = st.device;
     which[1] = st.inode;
     which[2] = (uint64_t)st.size;

@@ -7,7 +7,7 @@
 
 #include "recorder/blob/handlers.h"
 
-#define TRANSFER_MAX (RECORDER_RING_SIZE / 8)
+#define TRANSFER_MAX (RECORDER_RING_SIZE / 2)
 #define NOWAIT 8         /* RWF_NOWAIT */
 #define PIPE_ATOMIC 4096 /* PIPE_BUF: pipe(7), a write of no more is done at once or not at all */
 #define IOV_MAX_HERE 16

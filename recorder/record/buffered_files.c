@@ -14,7 +14,6 @@
 #include "recorder/record/buffered_state.h"
 #include "recorder/record/fds.h"
 #include "recorder/record/file_facts.h"
-#include "recorder/record/space.h"
 
 #define XFS_MAGIC 0x58465342 /* not in linux/magic.h */
 
@@ -223,23 +222,6 @@ static uint8_t what_is(struct session *s, struct task *t, int fd, uint32_t *ret_
     }
 }
 
-/* The file's content may be in the trace now. */
-static void learn_mapped(struct session *s, struct task *t, const struct call *c)
-{
-    const uint8_t *table = table_of(s, t->files);
-    int fd = (int)c->args[4];
-    const char *name;
-    struct stat st;
-    char path[64];
-
-    if (!table || (c->args[3] & MAP_ANONYMOUS) || fd < 0 || fd >= RECORDER_FD_INFO_MAX ||
-        !(table[fd] & PAGE_FD_FILE))
-        return;
-    snprintf(path, sizeof(path), "/proc/%d/fd/%d", t->tid, fd);
-    if (stat(path, &st) == 0 && space_known_file(s, &st, &name))
-        set_info(s, t->files, fd, PAGE_INFO_MAPPED);
-}
-
 void buffered_learn(struct session *s, struct task *t, const struct call *c)
 {
     uint8_t *table = table_of(s, t->files);
@@ -249,8 +231,6 @@ void buffered_learn(struct session *s, struct task *t, const struct call *c)
 
     if (!table || s->options->patching == RECORD_PATCHING_OFF || c->result < 0)
         return;
-    if (c->nr == SYS_mmap)
-        learn_mapped(s, t, c);
     if (c->nr == SYS_close || c->row->argument_count == 0 ||
         (!opens && c->row->arguments[0].shape != SHAPE_FD) || fd < 0 || fd >= RECORDER_FDS_MAX ||
         table[fd] || fd == TRACEE_FD_AREA || fd == TRACEE_FD_SOCKET)

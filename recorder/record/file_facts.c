@@ -127,6 +127,14 @@ bool file_facts_shared(struct session *s, uint64_t device, uint64_t inode)
     return number != 0;
 }
 
+void file_facts_kept(struct session *s, uint64_t device, uint64_t inode)
+{
+    uint32_t number = facts_number(s->file_facts->shared, device, inode);
+
+    if (number)
+        s->file_facts->shared->fact[number].kept = 1;
+}
+
 /* ---- numbers ------------------------------------------------------------------------------- */
 
 static void add_device(struct file_facts *f, const struct stat *st, bool renumbered)

@@ -34,6 +34,8 @@ uint64_t file_facts_mount(struct session *s, uint64_t mount_id);
 
 /* The file is mapped shared from now on. False: handlers cannot be told. */
 bool file_facts_shared(struct session *s, uint64_t device, uint64_t inode);
+/* The file's content is in the trace. */
+void file_facts_kept(struct session *s, uint64_t device, uint64_t inode);
 
 /* Inode of the directory that TMPDIR lies in, which is everybody's. */
 uint64_t file_facts_shared_inode(const struct session *s);

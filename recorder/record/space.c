@@ -14,6 +14,7 @@
 
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
+#include "recorder/record/file_facts.h"
 #include "recorder/record/image_store.h"
 #include "recorder/record/notes.h"
 
@@ -81,6 +82,8 @@ uint32_t space_trace_file(struct session *s, int fd, enum trace_file_kind kind, 
     s->trace_files[s->trace_file_count].key = strdup(key);
     s->trace_files[s->trace_file_count].name = image_store_name(s->images, name);
     s->trace_files[s->trace_file_count++].id = id;
+    if (kind == TRACE_FILE_CONTENT)
+        file_facts_kept(s, st.st_dev, st.st_ino);
     return id;
 }
 
