@@ -108,7 +108,8 @@
 #define RECORDER_FD_INFO 0x70108000
 #define RECORDER_FD_INFO_MAX 1024
 #define PAGE_INFO_UNIX 1 /* of a PAGE_FD_STREAM: of AF_UNIX */
-#define PAGE_INFO_EPOLL 2 /* of a PAGE_FD_OTHER */
+#define PAGE_INFO_EPOLL 2  /* of a PAGE_FD_OTHER */
+#define PAGE_INFO_RANDOM 3 /* of a PAGE_FD_OTHER: reads are as getrandom(2) */
 
 #define RECORDER_SCRATCH 0x70110000
 #define RECORDER_SCRATCH_SIZE 0x40000

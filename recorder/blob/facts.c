@@ -98,6 +98,26 @@ void facts_show_times(struct facts *f, struct shown_file *file, struct fact *fac
         file->born = start;
 }
 
+int facts_stdio(const struct facts *f, uint64_t device, uint64_t inode)
+{
+    for (int i = 0; i < 2; i++)
+        if ((f->stdio[i].device || f->stdio[i].inode) && f->stdio[i].device == device &&
+            f->stdio[i].inode == inode)
+            return i;
+    return -1;
+}
+
+void facts_show_stdio(struct shown_file *file, const struct fact *fact, int index, bool private,
+                      bool times, int64_t start)
+{
+    if (times) {
+        file->changed = file->modified = fact->written ? fact->written : start;
+        file->accessed = file->born = start;
+    }
+    if (!private)
+        file->inode = FACTS_FIRST_STDIO + (unsigned)index;
+}
+
 uint64_t facts_show_inode(struct facts *f, struct fact *fact)
 {
     if (!fact->shown_inode)

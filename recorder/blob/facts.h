@@ -13,6 +13,7 @@
 #define FACTS_AHEAD_NS FACTS_NS /* what lies further in the future was set by somebody */
 #define FACTS_SLOTS 65536u      /* of the index; a power of two */
 #define FACTS_MAX 31900u
+#define FACTS_FIRST_STDIO 90u /* the inode that stdout is shown with; stderr: the next one */
 #define FACTS_MOUNTS UINT64_MAX /* the "device" of mount ids */
 
 enum fact_time { FACT_MODIFIED, FACT_CHANGED, FACT_BORN, FACT_TIME_COUNT };
@@ -31,7 +32,10 @@ struct facts {
     int64_t start;   /* real; files touched since then were touched by the run */
     int64_t changed; /* virtual time of the last change of names or attributes */
     uint64_t next_inode, next_mount;
-    uint64_t procfs; /* its device; 0: not known */
+    uint64_t procfs, pipes; /* their devices; 0: not known */
+    struct {
+        uint64_t device, inode; /* both 0: none */
+    } stdio[2];                 /* where the run's stdout and stderr go */
     uint64_t tmpdir_device, tmpdir_inode, tmpdir_shown_device; /* 0: the run has none of its own */
     int64_t tmpdir_modified; /* before the run did anything in it */
     uint32_t slot[FACTS_SLOTS]; /* numbers of facts; 0: free */
@@ -55,6 +59,11 @@ bool facts_is_of_this_run(const struct facts *f, const struct shown_file *file, 
  * CLOCK_REALTIME of the run, now and at its start. `private`: in a file system of the run's own. */
 void facts_show_times(struct facts *f, struct shown_file *file, struct fact *fact, bool private,
                       int64_t now, int64_t start, int64_t real_now);
+/* 0, 1: it is where the run's stdout or stderr goes; -1: neither. */
+int facts_stdio(const struct facts *f, uint64_t device, uint64_t inode);
+/* Those look the same whatever they are this time; `times`: the clock is the virtual one. */
+void facts_show_stdio(struct shown_file *file, const struct fact *fact, int index, bool private,
+                      bool times, int64_t start);
 /* The number that a file of a private file system is shown with. */
 uint64_t facts_show_inode(struct facts *f, struct fact *fact);
 /* The same of a mount id's fact. */

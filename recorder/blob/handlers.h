@@ -168,6 +168,8 @@ bool blob_show_file(struct shown_file *file);
  * are the recorder's affair. */
 int64_t *blob_written(uint64_t fd);
 
+/* Random bytes for the program, as getrandom(2) gives them; recorded. */
+int64_t blob_random(const struct blob_frame *f, uint64_t address, uint64_t length);
 /* All of it to a socket of AF_UNIX, at once or not at all; recorded. */
 int64_t blob_send(const struct blob_frame *f, const struct iovec_of_program *iov, unsigned count);
 

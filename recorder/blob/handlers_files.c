@@ -56,12 +56,17 @@ bool blob_plain_path(uint64_t dirfd, const char *path)
     return false;
 }
 
+static bool may_be_shown(uint64_t fd)
+{
+    return *blob_fd(fd) & (PAGE_FD_FILE | PAGE_FD_DIRECTORY | PAGE_FD_PIPE);
+}
+
 bool blob_plain_place(uint64_t dirfd, uint64_t path, uint64_t flags)
 {
     const char *text = (const char *)(uintptr_t)path;
 
     if ((flags & AT_EMPTY_PATH) && !text[0])
-        return *blob_fd(dirfd) & (PAGE_FD_FILE | PAGE_FD_DIRECTORY);
+        return may_be_shown(dirfd);
     return blob_plain_path(dirfd, text);
 }
 
@@ -110,27 +115,33 @@ static int64_t real_now_for(const struct shown_file *file)
 bool blob_show_file(struct shown_file *file)
 {
     struct facts *facts = blob_facts();
-    bool private = is_tmpdirs(file->device);
+    int stream = facts_stdio(facts, file->device, file->inode);
+    bool private = is_tmpdirs(file->device) || (file->device && file->device == facts->pipes);
     bool times = page_get(PAGE_SWITCHES) & PAGE_SWITCH_VIRTUAL;
     struct fact *fact = 0;
     int64_t real;
 
-    if (!blob_is_plain(file->device, file->inode) || S_ISSOCK(file->mode))
+    if (S_ISSOCK(file->mode) ||
+        !(stream >= 0 || private || is_plain_device(file->device)) ||
+        (stream < 0 && is_hidden(file->inode)))
         return false;
     real = times ? real_now_for(file) : 0;
-    if (private || (times && facts_is_of_this_run(facts, file, real))) {
+    if (private || stream >= 0 || (times && facts_is_of_this_run(facts, file, real))) {
         uint32_t number = facts_number(facts, file->device, file->inode);
 
         if (!number)
             return false;
         fact = &facts->fact[number];
     }
-    if (times)
+    if (stream >= 0)
+        facts_show_stdio(file, fact, stream, private, times, (int64_t)page_get(PAGE_EPOCH));
+    else if (times)
         facts_show_times(facts, file, fact, private, blob_now_real(), (int64_t)page_get(PAGE_EPOCH),
                          real);
     if (private) {
         file->inode = facts_show_inode(facts, fact);
-        file->device = facts->tmpdir_shown_device;
+        if (is_tmpdirs(file->device))
+            file->device = facts->tmpdir_shown_device;
     }
     return true;
 }
@@ -180,6 +191,61 @@ static void note_opened(const struct kernel_stat *st, uint64_t fd, uint64_t flag
         *word = number;
 }
 
+static bool is_dev(const char *path)
+{
+    return path[0] == '/' && path[1] == 'd' && path[2] == 'e' && path[3] == 'v' && path[4] == '/';
+}
+
+/* The devices that are what they seem: what the number means, 0: neither of them. */
+static uint8_t device_at(const char *path, uint64_t *ret_special, uint32_t *ret_info)
+{
+    static const struct {
+        char path[16];
+        uint64_t special;
+        uint8_t what;
+        uint32_t info;
+    } devices[] = {{"/dev/null", 0x103, PAGE_FD_NULL, 0},
+                   {"/dev/zero", 0x105, PAGE_FD_NULL, 0},
+                   {"/dev/urandom", 0x109, PAGE_FD_OTHER, PAGE_INFO_RANDOM}};
+
+    for (unsigned i = 0; i < sizeof(devices) / sizeof(*devices); i++) {
+        unsigned at = 0;
+
+        while (path[at] == devices[i].path[at] && path[at])
+            at++;
+        if (path[at] != devices[i].path[at])
+            continue;
+        *ret_special = devices[i].special;
+        *ret_info = devices[i].info;
+        return devices[i].what;
+    }
+    return 0;
+}
+
+/* Opened without O_CREAT or O_TRUNC, so that nothing is remembered of it. */
+static int64_t open_device(const struct blob_frame *f, const char *path, uint64_t flags)
+{
+    struct kernel_stat st = {.special = 0};
+    uint64_t special;
+    uint32_t info;
+    uint8_t what = device_at(path, &special, &info);
+    int64_t fd;
+
+    if (!what || (flags & ~(uint64_t)(O_ACCMODE | O_CLOEXEC | 0100000 | O_NOCTTY)) ||
+        (info && (flags & O_ACCMODE) != O_RDONLY) || !blob_may(f, 0, 0))
+        return BLOB_DECLINE;
+    fd = blob_pass(f);
+    if (fd < 0)
+        return BLOB_DECLINE;
+    if (blob_call(SYS_fstat, (uint64_t)fd, (uint64_t)(uintptr_t)&st, 0, 0, 0, 0) != 0 ||
+        !S_ISCHR(st.mode) || st.special != special || fd >= RECORDER_FD_INFO_MAX) {
+        blob_call(SYS_close, (uint64_t)fd, 0, 0, 0, 0, 0);
+        return BLOB_DECLINE;
+    }
+    blob_fd_set((uint64_t)fd, what, info);
+    return blob_answer(f, fd);
+}
+
 static int64_t open_path(const struct blob_frame *f, uint64_t dirfd, uint64_t path, uint64_t flags)
 {
     const uint64_t allowed = O_ACCMODE | O_CLOEXEC | 0100000 /* O_LARGEFILE */ | O_NOFOLLOW |
@@ -188,6 +254,8 @@ static int64_t open_path(const struct blob_frame *f, uint64_t dirfd, uint64_t pa
     struct kernel_stat st;
     int64_t fd;
 
+    if (is_dev((const char *)(uintptr_t)path))
+        return open_device(f, (const char *)(uintptr_t)path, flags);
     if ((flags & ~allowed) ||
         !blob_may(f, flags & O_TRUNC ? PAGE_SWITCH_FILE_WRITES : 0, 0) ||
         !blob_plain_path(dirfd, (const char *)(uintptr_t)path) ||
@@ -273,8 +341,7 @@ int64_t blob_stat(const struct blob_frame *f)
 
 int64_t blob_fstat(const struct blob_frame *f)
 {
-    if (!(*blob_fd(f->argument[0]) & (PAGE_FD_FILE | PAGE_FD_DIRECTORY)) ||
-        !blob_may(f, 0, STAT_ROOM))
+    if (!may_be_shown(f->argument[0]) || !blob_may(f, 0, STAT_ROOM))
         return BLOB_DECLINE;
     return stat_recorded(f, f->argument[1]);
 }

@@ -230,24 +230,27 @@ static uint64_t next_random(void)
     return x ^ (x >> 31);
 }
 
-int64_t blob_getrandom(const struct blob_frame *f)
+int64_t blob_random(const struct blob_frame *f, uint64_t address, uint64_t length)
 {
-    uint8_t *to = (uint8_t *)(uintptr_t)f->argument[0];
-    uint64_t length = f->argument[1];
+    uint8_t *to = (uint8_t *)(uintptr_t)address;
 
-    if (length > RANDOM_MAX || (f->argument[2] & ~7ull) || !blob_may(f, 0, RING_SEGMENT + length))
+    if (length > RANDOM_MAX || !blob_may(f, 0, RING_SEGMENT + length))
         return BLOB_DECLINE;
-    if (length) { /* a fault must not come when something was drawn */
-        to[0] = 0;
-        to[length - 1] = 0;
-    }
+    for (uint64_t at = 0; at < length; at++) /* a fault must come before anything was drawn */
+        to[at] = 0;
     for (uint64_t at = 0; at < length; at += 8) {
         uint64_t word = next_random();
 
         for (uint64_t i = 0; i < 8 && at + i < length; i++)
             to[at + i] = (uint8_t)(word >> 8 * i);
     }
-    return blob_answer_with(f, (int64_t)length, f->argument[0], length);
+    return blob_answer_with(f, (int64_t)length, address, length);
+}
+
+int64_t blob_getrandom(const struct blob_frame *f)
+{
+    return f->argument[2] & ~7ull ? BLOB_DECLINE
+                                  : blob_random(f, f->argument[0], f->argument[1]);
 }
 
 /* ---- futexes ------------------------------------------------------------------------------- */

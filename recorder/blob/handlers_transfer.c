@@ -23,10 +23,20 @@ static int64_t read_recorded(const struct blob_frame *f, int64_t result)
     return record_end(&r, result);
 }
 
+static bool is_random(uint64_t fd)
+{
+    const uint32_t *word = blob_fd_info(fd);
+
+    return (*blob_fd(fd) & PAGE_FD_OTHER) && word && *word == PAGE_INFO_RANDOM;
+}
+
 int64_t blob_read(const struct blob_frame *f)
 {
     uint8_t fd = *blob_fd(f->argument[0]);
     uint64_t length = f->argument[2];
+
+    if (is_random(f->argument[0]))
+        return blob_random(f, f->argument[1], length);
 
     if (fd & (PAGE_FD_FILE | PAGE_FD_NULL)) {
         if (length > TRANSFER_MAX || !blob_may(f, 0, RING_SEGMENT + length))

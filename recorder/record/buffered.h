@@ -41,6 +41,9 @@ void buffered_leave(struct session *s, struct task *t);
 void buffered_learn(struct session *s, struct task *t, const struct call *c);
 /* The number means another file, or nothing. */
 void buffered_forget(struct session *s, struct files *files, int fd);
+/* t executed a program: of what is known of its descriptors, those that are still open stay; of the
+ * first ones all is learnt. */
+void buffered_exec(struct session *s, struct task *t);
 /* Before a table is copied, and when it ends. */
 void buffered_save_files(struct session *s);
 void buffered_files_gone(struct session *s, const struct files *files);

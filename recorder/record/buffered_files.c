@@ -1,4 +1,5 @@
 /* Which descriptors handlers may use unseen, and the constants of a run they compare with. */
+#include <dirent.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "include/rrtest/recorder_page.h"
 #include "recorder/base/file.h"
@@ -84,6 +86,8 @@ static void trace_some(struct session *s)
     } guarded[] = {{RECORD_GUARD_RSEQ, SYS_rseq},
                    {RECORD_GUARD_GETRANDOM, SYS_getrandom},
                    {RECORD_GUARD_DIRECTORY_ORDER, SYS_getdents64},
+                   {RECORD_GUARD_GETRANDOM, SYS_openat},
+                   {RECORD_GUARD_GETRANDOM, SYS_open},
                    {RECORD_GUARD_PIDS, SYS_set_tid_address}};
 
     for (size_t i = 0; i < sizeof(guarded) / sizeof(*guarded); i++)
@@ -222,12 +226,20 @@ static uint8_t what_is(struct session *s, struct task *t, int fd, uint32_t *ret_
     }
 }
 
+static void learn(struct session *s, struct task *t, int fd)
+{
+    uint8_t *table = table_of(s, t->files);
+    uint32_t info;
+
+    table[fd] = what_is(s, t, fd, &info);
+    set_info(s, t->files, fd, table[fd] ? info : 0);
+}
+
 void buffered_learn(struct session *s, struct task *t, const struct call *c)
 {
     uint8_t *table = table_of(s, t->files);
     bool opens = c->row->flags & SYSCALL_FLAG_NEW_FD && syscall_returns_fd(c->nr, c->args);
     int fd = opens ? (int)c->result : (int)c->args[0];
-    uint32_t info;
 
     if (!table || s->options->patching == RECORD_PATCHING_OFF || c->result < 0)
         return;
@@ -235,6 +247,44 @@ void buffered_learn(struct session *s, struct task *t, const struct call *c)
         (!opens && c->row->arguments[0].shape != SHAPE_FD) || fd < 0 || fd >= RECORDER_FDS_MAX ||
         table[fd] || fd == TRACEE_FD_AREA || fd == TRACEE_FD_SOCKET)
         return;
-    table[fd] = what_is(s, t, fd, &info);
-    set_info(s, t->files, fd, table[fd] ? info : 0);
+    learn(s, t, fd);
+}
+
+static void mark_open(struct task *t, uint8_t *open)
+{
+    struct dirent *entry;
+    char path[64];
+    DIR *directory;
+
+    snprintf(path, sizeof(path), "/proc/%d/fd", t->tid);
+    directory = opendir(path);
+    if (!directory)
+        return;
+    while ((entry = readdir(directory))) {
+        long fd = entry->d_name[0] == '.' ? -1 : strtol(entry->d_name, NULL, 10);
+
+        if (fd >= 0 && fd < RECORDER_FDS_MAX)
+            open[fd] = 1;
+    }
+    closedir(directory);
+}
+
+void buffered_exec(struct session *s, struct task *t)
+{
+    uint8_t open[RECORDER_FDS_MAX] = {0}, *table;
+
+    if (s->options->patching == RECORD_PATCHING_OFF)
+        return;
+    mark_open(t, open);
+    if (!t->files->known && s->buffered->files != t->files)
+        t->files->known = calloc(1, BUFFERED_KNOWN_SIZE);
+    table = table_of(s, t->files);
+    if (!table)
+        abort();
+    for (int fd = 0; fd < RECORDER_FDS_MAX; fd++) {
+        if (table[fd] && !open[fd])
+            buffered_forget(s, t->files, fd);
+        else if (open[fd] && fd <= STDERR_FILENO && !table[fd])
+            learn(s, t, fd);
+    }
 }

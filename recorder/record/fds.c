@@ -239,8 +239,6 @@ void fds_exec(struct session *s, struct files *files)
     for (size_t i = 0; i < files->count; i++)
         if (files->entry[i].cloexec || !files->entry[i].object)
             reset(s, files, &files->entry[i]);
-    for (int i = 0; i < RECORDER_FDS_MAX; i++)
-        buffered_forget(s, files, i);
 }
 
 void fds_copied(struct session *s, struct files *files, int from, int to)

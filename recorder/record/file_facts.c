@@ -16,7 +16,6 @@
 
 #define NS FACTS_NS
 #define FIRST_INODE 100u
-#define FIRST_STDIO 90u
 #define FIRST_MOUNT 20u
 #define PROC_ROOT_INODE 1u
 #define PROC_ROOT_LINKS 100u
@@ -31,7 +30,6 @@ struct file_facts {
     struct fact *fact;    /* those it has no room for: open addressing; a power of two */
     size_t count, capacity;
     bool devices_known;
-    uint64_t pipes;                       /* their device; 0: not known */
     uint64_t shared_device, shared_inode; /* where TMPDIR lies, with everybody else's files */
     size_t device_count;
     struct {
@@ -152,6 +150,10 @@ void file_facts_started(struct session *s)
     struct stat st, shared;
     char path[128];
 
+    for (int i = 0; i < 2; i++) {
+        f->shared->stdio[i].device = s->stdio[i].valid ? s->stdio[i].device : 0;
+        f->shared->stdio[i].inode = s->stdio[i].valid ? s->stdio[i].inode : 0;
+    }
     if (!s->place || !s->place->tmpdir)
         return;
     snprintf(path, sizeof(path), "/proc/%d/root" START_TMPDIR, s->tasks->tid);
@@ -186,7 +188,7 @@ static void learn_devices(struct session *s)
     if (pipe2(pair, O_CLOEXEC) == 0) {
         if (fstat(pair[0], &st) == 0) {
             add_device(f, &st, false);
-            f->pipes = st.st_dev;
+            f->shared->pipes = st.st_dev;
         }
         close(pair[0]);
         close(pair[1]);
@@ -239,7 +241,7 @@ uint64_t file_facts_pipe(struct session *s, uint64_t inode)
     uint64_t device;
 
     learn_devices(s);
-    device = s->file_facts->pipes;
+    device = s->file_facts->shared->pipes;
     if (device)
         file_facts_show(s, &device, &inode);
     return inode;
@@ -284,20 +286,6 @@ static void show_times(struct session *s, struct shown_file *file)
                      virtual_start(s), real);
 }
 
-/* The run's stdout and stderr look the same whatever they are this time. */
-static void show_stdio(struct session *s, struct shown_file *file, unsigned index)
-{
-    struct fact *fact = fact_of(s->file_facts, file->device, file->inode);
-    int64_t start = virtual_start(s);
-
-    if (times_are_virtual(s)) {
-        file->changed = file->modified = fact->written ? fact->written : start;
-        file->accessed = file->born = start;
-    }
-    if (!file_facts_is_private(s, file->device))
-        file->inode = FIRST_STDIO + index;
-}
-
 /* /proc counts the machine's processes in its links, /proc/PID/fd its descriptors in its size. */
 static void show_counts(struct session *s, struct shown_file *file)
 {
@@ -327,18 +315,17 @@ static bool show_shared(struct session *s, struct shown_file *file)
 /* Reads are not followed: a file read in the run shows the time of its last change. */
 void file_facts_show_file(struct session *s, struct shown_file *file)
 {
-    unsigned stream = 0;
+    int stream = facts_stdio(s->file_facts->shared, file->device, file->inode);
+    bool private = file_facts_is_private(s, file->device);
 
-    while (stream < 2 && !(s->stdio[stream].valid && s->stdio[stream].device == file->device &&
-                           s->stdio[stream].inode == file->inode))
-        stream++;
     if (show_shared(s, file))
         return;
-    if (stream < 2)
-        show_stdio(s, file, stream);
+    if (stream >= 0)
+        facts_show_stdio(file, fact_of(s->file_facts, file->device, file->inode), stream, private,
+                         times_are_virtual(s), virtual_start(s));
     else if (times_are_virtual(s))
         show_times(s, file);
-    if (file_facts_is_private(s, file->device)) {
+    if (private) {
         show_counts(s, file);
         file_facts_show(s, &file->device, &file->inode);
     }
