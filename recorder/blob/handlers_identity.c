@@ -255,6 +255,14 @@ int64_t blob_getrandom(const struct blob_frame *f)
 
 /* ---- futexes ------------------------------------------------------------------------------- */
 
+/* None, or a proper one. */
+static bool is_timeout(uint64_t address)
+{
+    const int64_t *timeout = (const int64_t *)(uintptr_t)address;
+
+    return !timeout || (timeout[0] >= 0 && (uint64_t)timeout[1] < NS);
+}
+
 /* A wake with nobody parked in the whole run, a wait whose word has changed already. */
 int64_t blob_futex(const struct blob_frame *f)
 {
@@ -272,8 +280,12 @@ int64_t blob_futex(const struct blob_frame *f)
             return BLOB_DECLINE;
         (void)*word; /* a bad address is EFAULT for shared ones: traced */
         return blob_answer(f, 0);
+    case FUTEX_WAIT_BITSET:
+        if (!(uint32_t)f->argument[5])
+            return BLOB_DECLINE;
+        __attribute__((fallthrough));
     case FUTEX_WAIT:
-        if (f->argument[3] || *word == (uint32_t)f->argument[2])
+        if (!is_timeout(f->argument[3]) || *word == (uint32_t)f->argument[2])
             return BLOB_DECLINE;
         return blob_answer(f, -EAGAIN);
     default:
