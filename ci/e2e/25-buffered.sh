@@ -59,6 +59,20 @@ for name in open("names").read().split():
 PY
 expect [ ! -s wrong ] || cat wrong >&2
 
+case_begin "a call that sleeps all the same is taken back, interrupted, restarted, stopped and continued"
+mkdir temporary
+run env TMPDIR="$TMP/temporary" "$PROGRAMS/buffered" sleepers
+expect_status 0
+keep_as native
+for schedule in "0 round-robin" "1 random" "2 random" "3 random"; do
+    rm -rf trace
+    record_as static sleepers $schedule
+    expect_as native
+    expect [ "$(stat_of trace rescued)" -gt 0 ]
+    run rrtest replay --quiet --verify "$TMP/trace"
+    expect_as native
+done
+
 case_begin "stats names the most frequent traced calls"
 record_as off
 run rrtest stats --json "$TMP/trace"

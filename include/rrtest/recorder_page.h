@@ -73,7 +73,9 @@
 #define PAGE_MAPPED_COUNT 0x1c0
 #define PAGE_MAPPED 0x1c8 /* 4 x uint64 */
 #define PAGE_MAPPED_MAX 4
-#define PAGE_ZONE_START 0x1e8 /* where images of the current space are placed, from the top down */
+#define PAGE_ZONE_START                                                      \
+    0x1e8 /* where images of the current space are placed, from the top down \
+           */
 #define PAGE_ZONE_NEXT 0x1f0
 #define RECORDER_TRACEE_FD 998 /* and the next one: the recorder's own in every tracee */
 #define RECORDER_NS_PER_TICK 4
@@ -93,7 +95,7 @@
 
 /* A byte per descriptor of the current task's table: what may be done with it unseen. */
 #define RECORDER_FDS 0x70002000
-#define RECORDER_FDS_MAX 4096
+#define RECORDER_FDS_MAX 1024
 #define PAGE_FD_FILE 1    /* regular, what it seems: never waits */
 #define PAGE_FD_NULL 2    /* a memory device that never waits */
 #define PAGE_FD_STREAM 4  /* pipe or socket: waits */
@@ -104,10 +106,11 @@
 #define PAGE_FD_OTHER 128    /* harmless to close and to duplicate, and that is all */
 
 /* A word more for the first descriptors. Of a file open for writing: its fact's number
- * (blob/facts.h), 0 not looked up; of a directory: 1 + how many entries getdents64 gave, all there were; 0 not read to its end. */
+ * (blob/facts.h), 0 not looked up; of a directory: 1 + how many entries getdents64 gave, all there
+ * were; 0 not read to its end. */
 #define RECORDER_FD_INFO 0x70108000
 #define RECORDER_FD_INFO_MAX 1024
-#define PAGE_INFO_UNIX 1 /* of a PAGE_FD_STREAM: of AF_UNIX */
+#define PAGE_INFO_UNIX 1   /* of a PAGE_FD_STREAM: of AF_UNIX */
 #define PAGE_INFO_EPOLL 2  /* of a PAGE_FD_OTHER */
 #define PAGE_INFO_RANDOM 3 /* of a PAGE_FD_OTHER: reads are as getrandom(2) */
 

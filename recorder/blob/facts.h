@@ -13,7 +13,7 @@
 #define FACTS_AHEAD_NS FACTS_NS /* what lies further in the future was set by somebody */
 #define FACTS_SLOTS 65536u      /* of the index; a power of two */
 #define FACTS_MAX 31900u
-#define FACTS_FIRST_STDIO 90u /* the inode that stdout is shown with; stderr: the next one */
+#define FACTS_FIRST_STDIO 90u   /* the inode that stdout is shown with; stderr: the next one */
 #define FACTS_MOUNTS UINT64_MAX /* the "device" of mount ids */
 
 enum fact_time { FACT_MODIFIED, FACT_CHANGED, FACT_BORN, FACT_TIME_COUNT };
@@ -23,7 +23,7 @@ struct fact {
     uint64_t shown_inode : 62; /* 0: none given yet */
     uint64_t shared : 1;       /* mapped shared by somebody: its contents are an effect */
     uint64_t kept : 1;         /* the recorder has its content, of before the run */
-    int64_t written;      /* virtual time of the last write through a descriptor; 0: none */
+    int64_t written;           /* virtual time of the last write through a descriptor; 0: none */
     int64_t real[FACT_TIME_COUNT], shown[FACT_TIME_COUNT];
 };
 
@@ -37,8 +37,8 @@ struct facts {
         uint64_t device, inode; /* both 0: none */
     } stdio[2];                 /* where the run's stdout and stderr go */
     uint64_t tmpdir_device, tmpdir_inode, tmpdir_shown_device; /* 0: the run has none of its own */
-    int64_t tmpdir_modified; /* before the run did anything in it */
-    uint32_t slot[FACTS_SLOTS]; /* numbers of facts; 0: free */
+    int64_t tmpdir_modified;     /* before the run did anything in it */
+    uint32_t slot[FACTS_SLOTS];  /* numbers of facts; 0: free */
     struct fact fact[FACTS_MAX]; /* from number 1 on */
 };
 _Static_assert(sizeof(struct facts) <= RECORDER_FACTS_SIZE, "it fits");

@@ -118,7 +118,8 @@ void blob_fd_set(uint64_t fd, uint8_t what, uint32_t info)
 
 bool blob_fd_is_closed(uint64_t fd)
 {
-    if ((uint32_t)fd == RECORDER_TRACEE_FD || (uint32_t)fd == RECORDER_TRACEE_FD + 1 || *blob_fd(fd))
+    if ((uint32_t)fd == RECORDER_TRACEE_FD || (uint32_t)fd == RECORDER_TRACEE_FD + 1 ||
+        *blob_fd(fd))
         return false;
     return blob_call(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) == -EBADF;
 }

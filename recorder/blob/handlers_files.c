@@ -121,8 +121,7 @@ bool blob_show_file(struct shown_file *file)
     struct fact *fact = 0;
     int64_t real;
 
-    if (S_ISSOCK(file->mode) ||
-        !(stream >= 0 || private || is_plain_device(file->device)) ||
+    if (S_ISSOCK(file->mode) || !(stream >= 0 || private || is_plain_device(file->device)) ||
         (stream < 0 && is_hidden(file->inode)))
         return false;
     real = times ? real_now_for(file) : 0;
@@ -256,8 +255,7 @@ static int64_t open_path(const struct blob_frame *f, uint64_t dirfd, uint64_t pa
 
     if (is_dev((const char *)(uintptr_t)path))
         return open_device(f, (const char *)(uintptr_t)path, flags);
-    if ((flags & ~allowed) ||
-        !blob_may(f, flags & O_TRUNC ? PAGE_SWITCH_FILE_WRITES : 0, 0) ||
+    if ((flags & ~allowed) || !blob_may(f, flags & O_TRUNC ? PAGE_SWITCH_FILE_WRITES : 0, 0) ||
         !blob_plain_path(dirfd, (const char *)(uintptr_t)path) ||
         blob_facts()->count >= FACTS_MAX - 2)
         return BLOB_DECLINE;

@@ -249,8 +249,7 @@ int64_t blob_random(const struct blob_frame *f, uint64_t address, uint64_t lengt
 
 int64_t blob_getrandom(const struct blob_frame *f)
 {
-    return f->argument[2] & ~7ull ? BLOB_DECLINE
-                                  : blob_random(f, f->argument[0], f->argument[1]);
+    return f->argument[2] & ~7ull ? BLOB_DECLINE : blob_random(f, f->argument[0], f->argument[1]);
 }
 
 /* ---- futexes ------------------------------------------------------------------------------- */

@@ -249,7 +249,8 @@ int64_t blob_getdents64(const struct blob_frame *f)
     struct kernel_stat st;
     int64_t count, at;
 
-    if (!(*blob_fd(fd) & PAGE_FD_DIRECTORY) || !read || !blob_may(f, 0, RING_SEGMENT + ENTRIES_SIZE))
+    if (!(*blob_fd(fd) & PAGE_FD_DIRECTORY) || !read ||
+        !blob_may(f, 0, RING_SEGMENT + ENTRIES_SIZE))
         return BLOB_DECLINE;
     at = seek(fd, 0, SEEK_CUR);
     if (at != 0)
@@ -260,8 +261,9 @@ int64_t blob_getdents64(const struct blob_frame *f)
     seek(fd, 0, SEEK_SET); /* for the recorder, should the program's buffer be a bad one */
     if (count > 0) {
         sort(e, count);
-        used = encode(e, count, st.device == blob_facts()->tmpdir_device, st.device,
-                      (uint8_t *)(uintptr_t)f->argument[1], size < ENTRIES_SIZE ? size : ENTRIES_SIZE);
+        used =
+            encode(e, count, st.device == blob_facts()->tmpdir_device, st.device,
+                   (uint8_t *)(uintptr_t)f->argument[1], size < ENTRIES_SIZE ? size : ENTRIES_SIZE);
         if (used > 0 && seek(fd, count, SEEK_SET) == count) {
             *read = (uint32_t)count + 1;
             return blob_answer_with(f, (int64_t)used, f->argument[1], used);

@@ -93,7 +93,8 @@ struct stack {
     uint64_t size;
 };
 
-/* Without a stack that the kernel has conditions for: one set or taken away while on no such one. */
+/* Without a stack that the kernel has conditions for: one set or taken away while on no such one.
+ */
 int64_t blob_sigaltstack(const struct blob_frame *f)
 {
     const struct stack *wanted = (const struct stack *)(uintptr_t)f->argument[0];
@@ -108,7 +109,8 @@ int64_t blob_sigaltstack(const struct blob_frame *f)
     after = before;
     if (wanted) {
         after = *wanted;
-        if ((after.flags && after.flags != SS_DISABLE) || (!after.flags && after.size < 2 * MINIMUM))
+        if ((after.flags && after.flags != SS_DISABLE) ||
+            (!after.flags && after.size < 2 * MINIMUM))
             return BLOB_DECLINE;
         if (after.flags)
             after.address = after.size = 0;

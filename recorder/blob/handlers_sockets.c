@@ -7,7 +7,9 @@
 #include "recorder/blob/handlers.h"
 
 #define TRANSFER_MAX (RECORDER_RING_SIZE / 2)
-#define SEND_MAX 4096 /* less than a socket buffer's piece: goes as a whole (net/unix/af_unix.c) */
+#define SEND_MAX                                                                    \
+    4096 /* less than a socket buffer's piece: goes as a whole (net/unix/af_unix.c) \
+          */
 #define IOV_MAX_HERE 16
 #define RECEIVE_FLAGS (MSG_DONTWAIT | MSG_PEEK | MSG_NOSIGNAL | MSG_CMSG_CLOEXEC)
 #define SEND_FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)

@@ -13,9 +13,11 @@
 #define EVENT_SIZE 12 /* struct epoll_event is packed */
 #define SET_WORDS 16  /* 1024 descriptors */
 
-static bool is_ours(uint64_t fd)
+/* What becomes ready is up to the run's calls alone: not so with terminals, whose data comes from a
+ * worker of the kernel. */
+static bool is_known(uint64_t fd)
 {
-    return (uint32_t)fd == RECORDER_TRACEE_FD || (uint32_t)fd == RECORDER_TRACEE_FD + 1;
+    return *blob_fd(fd) || blob_fd_is_closed(fd);
 }
 
 /* Nothing was ready. To be told so at once is an answer too, unless somebody else may make it ready
@@ -44,7 +46,7 @@ int64_t blob_poll(const struct blob_frame *f)
     }
     for (uint64_t i = 0; i < count; i++) {
         list[i] = theirs[i];
-        if (is_ours((uint64_t)(uint32_t)list[i].fd))
+        if (list[i].fd >= 0 && !is_known((uint64_t)list[i].fd))
             return BLOB_DECLINE;
     }
     result = blob_call(SYS_poll, (uint64_t)(uintptr_t)list, count, 0, 0, 0, 0);
@@ -68,13 +70,16 @@ int64_t blob_select(const struct blob_frame *f)
         (timeout && (timeout[0] < 0 || (uint64_t)timeout[1] >= 1000000)))
         return BLOB_DECLINE;
     for (int i = 0; i < 3; i++)
-        for (uint64_t k = 0; k < words && f->argument[1 + i]; k++)
+        for (uint64_t k = 0; k < words && f->argument[1 + i]; k++) {
             sets[i][k] = ((const uint64_t *)(uintptr_t)f->argument[1 + i])[k];
-    result = blob_call(SYS_select, f->argument[0],
-                       f->argument[1] ? (uint64_t)(uintptr_t)sets[0] : 0,
-                       f->argument[2] ? (uint64_t)(uintptr_t)sets[1] : 0,
-                       f->argument[3] ? (uint64_t)(uintptr_t)sets[2] : 0,
-                       (uint64_t)(uintptr_t)none, 0);
+            for (uint64_t left = sets[i][k]; left; left &= left - 1)
+                if (!is_known(k * 64 + (uint64_t)__builtin_ctzll(left)))
+                    return BLOB_DECLINE;
+        }
+    result =
+        blob_call(SYS_select, f->argument[0], f->argument[1] ? (uint64_t)(uintptr_t)sets[0] : 0,
+                  f->argument[2] ? (uint64_t)(uintptr_t)sets[1] : 0,
+                  f->argument[3] ? (uint64_t)(uintptr_t)sets[2] : 0, (uint64_t)(uintptr_t)none, 0);
     if (result < 0 ||
         (result == 0 && !may_be_nothing(timeout && timeout[0] == 0 && timeout[1] == 0)))
         return BLOB_DECLINE;
@@ -111,8 +116,12 @@ int64_t blob_epoll_create(const struct blob_frame *f)
 
 int64_t blob_epoll_ctl(const struct blob_frame *f)
 {
-    if (!is_epoll(f->argument[0]) || is_ours(f->argument[2]) || !blob_may(f, 0, 0))
+    if (!is_epoll(f->argument[0]) || !blob_may(f, 0, 0))
         return BLOB_DECLINE;
+    if (!is_known(f->argument[2])) { /* and what is waited for here is the recorder's affair */
+        *blob_fd_info(f->argument[0]) = 0;
+        return BLOB_DECLINE;
+    }
     return blob_answer(f, blob_pass(f));
 }
 

@@ -51,7 +51,7 @@ static bool directory_is_plain(struct task *t)
  * it is a decision. */
 static uint64_t without_parked(struct session *s, const struct task *running)
 {
-    uint64_t switches = PAGE_SWITCH_CALLS | PAGE_SWITCH_STREAMS;
+    uint64_t switches = PAGE_SWITCH_CALLS | (s->sockets_low_water ? 0 : PAGE_SWITCH_STREAMS);
 
     for (const struct task *t = s->tasks; t; t = t->next) {
         if (t == running)

@@ -68,13 +68,12 @@ static void absorb_file(struct session *s, struct task *t, const struct ring_cal
         cleanup_fd int fd = space_open_fd(t, (int)c->args[4]);
 
         name = mm_name_of_fd(s, t, (int)c->args[4]);
-        op->file = fd < 0 ? 0
-                          : space_trace_file(s, fd, TRACE_FILE_CONTENT, name ? name : "file");
+        op->file = fd < 0 ? 0 : space_trace_file(s, fd, TRACE_FILE_CONTENT, name ? name : "file");
     }
     if (!op->file)
         session_fail(s, RECORD_VERDICT_UNSUPPORTED,
-                     "a mapped file (descriptor %d of pid %d) cannot be read back",
-                     (int)c->args[4], t->process->pid);
+                     "a mapped file (descriptor %d of pid %d) cannot be read back", (int)c->args[4],
+                     t->process->pid);
     t->space->zone_next = (uint64_t)*tracee_page_word(&s->area, PAGE_ZONE_NEXT);
     add_map(s->buffered, t, op);
     maps_annotate(&t->space->maps, op->address, op->address + op->length, 0, name);

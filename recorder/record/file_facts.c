@@ -23,7 +23,7 @@
 #define SHARED_DIRECTORY "/tmp" /* the parent of START_TMPDIR */
 #define SHARED_LINKS 10u
 #define SHARED_SIZE 4096u
-#define SHOWN_MINOR 200u  /* of the first own file system; the kernel gives such numbers late */
+#define SHOWN_MINOR 200u /* of the first own file system; the kernel gives such numbers late */
 
 struct file_facts {
     struct facts *shared; /* with the handlers of buffered calls */
@@ -278,9 +278,8 @@ static void show_times(struct session *s, struct shown_file *file)
 {
     struct file_facts *f = s->file_facts;
     int64_t real = real_now(CLOCK_REALTIME);
-    struct fact *fact = facts_is_of_this_run(f->shared, file, real)
-                            ? fact_of(f, file->device, file->inode)
-                            : NULL;
+    struct fact *fact =
+        facts_is_of_this_run(f->shared, file, real) ? fact_of(f, file->device, file->inode) : NULL;
 
     facts_show_times(f->shared, file, fact, file_facts_is_private(s, file->device), virtual_now(s),
                      virtual_start(s), real);

@@ -128,11 +128,13 @@ static char *statistics_text(const struct record_statistics *v)
                  "{\"stops\": %lu, \"ticks\": %lu, \"atomics\": %lu, \"preemptions\": %lu, "
                  "\"switches\": %lu, \"stray_entries\": %lu, \"trap_ticks\": %lu, \"signals\": "
                  "%lu, \"tasks\": %lu, "
-                 "\"processes\": %lu, \"syscalls\": {\"total\": %lu, \"buffered\": %lu}, "
+                 "\"processes\": %lu, \"syscalls\": {\"total\": %lu, \"buffered\": %lu, "
+                 "\"rescued\": %lu}, "
                  "\"times\": {\"virtual_ns\": %lu, \"wall_ns\": %lu, \"rewriting_ns\": %lu}}",
                  v->stops, v->ticks, v->atomics, v->preemptions, v->switches, v->stray_entries,
                  v->trap_ticks, v->signals, v->tasks, v->processes, v->syscalls_total,
-                 v->syscalls_buffered, v->virtual_ns, v->wall_ns, v->rewriting_ns) < 0)
+                 v->syscalls_buffered, v->syscalls_rescued, v->virtual_ns, v->wall_ns,
+                 v->rewriting_ns) < 0)
         return NULL;
     return text;
 }

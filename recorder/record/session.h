@@ -90,7 +90,7 @@ struct fd_entry {
     uint8_t kind;
     int8_t stream; /* 1, 2: the run's stdout, stderr; 0 no; -1 not looked at */
     bool cloexec;
-    bool random;        /* /dev/random, /dev/urandom */
+    bool random;                   /* /dev/random, /dev/urandom */
     bool null, regular, directory; /* null: /dev/null and /dev/zero */
     uint64_t device, inode;
     uint32_t generation; /* bumped when the number means another file */
@@ -337,8 +337,8 @@ struct session {
     uint32_t ports_given;
     struct shared_file *shared_files;
     bool shared_unknown; /* handlers do not know of all of them */
-    int exec_error;     /* of the first execve */
-    char **environment; /* what the program gets */
+    int exec_error;      /* of the first execve */
+    char **environment;  /* what the program gets */
 };
 
 /* ---- session.c ---------------------------------------------------------------------------- */

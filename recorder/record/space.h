@@ -27,8 +27,8 @@ uint32_t space_trace_file(struct session *s, int fd, enum trace_file_kind kind, 
 /* Open what a tracee has open as fd, freshly, for reading (or -errno). */
 int space_open_fd(struct task *t, int fd);
 
-/* The content of a file by its device, inode, size and time of change, if it is in the trace already;
- * 0: it is not. */
+/* The content of a file by its device, inode, size and time of change, if it is in the trace
+ * already; 0: it is not. */
 uint32_t space_known_file(struct session *s, const struct stat *st, const char **ret_name);
 
 #endif
