@@ -221,17 +221,18 @@ static uint8_t device_at(const char *path, uint64_t *ret_special, uint32_t *ret_
     return 0;
 }
 
-/* Opened without O_CREAT or O_TRUNC, so that nothing is remembered of it. */
 static int64_t open_device(const struct blob_frame *f, const char *path, uint64_t flags)
 {
+    const uint64_t allowed =
+        O_ACCMODE | O_CLOEXEC | 0100000 /* O_LARGEFILE */ | O_NOCTTY | O_CREAT | O_TRUNC | O_APPEND;
     struct kernel_stat st = {.special = 0};
     uint64_t special;
     uint32_t info;
     uint8_t what = device_at(path, &special, &info);
     int64_t fd;
 
-    if (!what || (flags & ~(uint64_t)(O_ACCMODE | O_CLOEXEC | 0100000 | O_NOCTTY)) ||
-        (info && (flags & O_ACCMODE) != O_RDONLY) || !blob_may(f, 0, 0))
+    if (!what || (flags & ~allowed) || (info && (flags & ~(uint64_t)O_CLOEXEC) != O_RDONLY) ||
+        !blob_may(f, 0, 0))
         return BLOB_DECLINE;
     fd = blob_pass(f);
     if (fd < 0)
@@ -242,6 +243,8 @@ static int64_t open_device(const struct blob_frame *f, const char *path, uint64_
         return BLOB_DECLINE;
     }
     blob_fd_set((uint64_t)fd, what, info);
+    if (flags & (O_CREAT | O_TRUNC))
+        blob_facts()->changed = blob_now_real();
     return blob_answer(f, fd);
 }
 

@@ -22,6 +22,7 @@ void case_open(void)
     done(fd);
     done((int)show(syscall(SYS_open, "opened", O_RDONLY | O_CLOEXEC)));
     done((int)show(syscall(SYS_open, "/dev/null", O_RDWR)));
+    done((int)show(syscall(SYS_open, "/dev/null", O_WRONLY | O_CREAT | O_TRUNC, 0666)));
     syscall(SYS_unlink, "opened");
 }
 
