@@ -7,7 +7,9 @@
  *   0x70002000  what handlers know of descriptors and signals (two pages)
  *   0x70004000  the handlers' stack, growing down from 0x70008000
  *   0x70008000  ring of buffered calls
- *   0x70108000  blob           (memfd, MAP_PRIVATE, RX)
+ *   0x70108000  more about descriptors (a word each), scratch space of handlers
+ *   0x70150000  what is known of files (blob/facts.h)
+ *   0x70400000  blob           (memfd, MAP_PRIVATE, RX)
  *
  * One thread of a run executes at a time, so the "per thread" values below are swapped by the
  * recorder at each switch; no TLS. Bump RECORDER_PAGE_VERSION on any change: it is part of the
@@ -15,12 +17,12 @@
 #ifndef RRTEST_RECORDER_PAGE_H
 #define RRTEST_RECORDER_PAGE_H
 
-#define RECORDER_PAGE_VERSION 3
+#define RECORDER_PAGE_VERSION 4
 
 #define RECORDER_PAGE_ADDRESS 0x70000000
-#define RECORDER_PAGE_SIZE 0x108000 /* all of it that is shared and writable */
-#define RECORDER_BLOB_ADDRESS 0x70108000
-#define RECORDER_BLOB_SIZE 0x8000
+#define RECORDER_PAGE_SIZE 0x400000 /* all of it that is shared and writable; touched as needed */
+#define RECORDER_BLOB_ADDRESS 0x70400000
+#define RECORDER_BLOB_SIZE 0x10000
 #define RECORDER_AREA_SIZE (RECORDER_PAGE_SIZE + RECORDER_BLOB_SIZE)
 
 /* Offsets from RECORDER_PAGE_ADDRESS. A stub's hot path touches the first 64 bytes only. */
@@ -58,13 +60,24 @@
 #define PAGE_PARENT 0xe0
 #define PAGE_SIGNAL_MASK 0xe8   /* uint64: of the current task; handlers change it */
 #define PAGE_FUTEX_WAITERS 0xf0 /* uint64: parked in the whole run */
-#define PAGE_RUN_START 0xf8     /* int64: seconds; files touched since have times of this run */
+#define PAGE_RANDOM_KEY 0xf8    /* the stream of base/random.h that getrandom(2) draws from */
 #define PAGE_DEVICES 0x100      /* 8 x uint64: st_dev of file systems that are what they seem */
 #define PAGE_DEVICES_MAX 8
 #define PAGE_BREAK 0x140         /* uint64: the program break of the current space; 0: not known */
 #define PAGE_HIDDEN_INODES 0x148 /* 3 x uint64: inodes whose numbers are not shown as they are */
 #define PAGE_HIDDEN_INODES_MAX 3
+#define PAGE_RANDOM_COUNTER 0x160
+#define PAGE_ALTSTACK 0x168     /* address and size of the current task's; 0, 0: none */
 #define PAGE_TRACED_CALLS 0x180 /* 512 bits: calls that must be traced, by number */
+/* Files that handlers mapped since the recorder looked last: their descriptors stay open. */
+#define PAGE_MAPPED_COUNT 0x1c0
+#define PAGE_MAPPED 0x1c8 /* 4 x uint64 */
+#define PAGE_MAPPED_MAX 4
+#define PAGE_ZONE_START                                                      \
+    0x1e8 /* where images of the current space are placed, from the top down \
+           */
+#define PAGE_ZONE_NEXT 0x1f0
+#define RECORDER_TRACEE_FD 998 /* and the next one: the recorder's own in every tracee */
 #define RECORDER_NS_PER_TICK 4
 #define RECORDER_NS_PER_CALL 400
 /* CLOCK_MONOTONIC and its kin at virtual time 0. */
@@ -73,22 +86,38 @@
 /* What may be buffered just now. */
 #define PAGE_SWITCH_CALLS 1   /* any call at all */
 #define PAGE_SWITCH_STREAMS 2 /* calls on pipes and sockets: nobody is parked who might see it */
-#define PAGE_SWITCH_FILE_WRITES 4 /* writes to files: none is mapped shared */
+#define PAGE_SWITCH_FILE_WRITES 4 /* writes to files: known which ones are mapped shared */
 #define PAGE_SWITCH_PATHS 8       /* calls with relative paths: the directory is an ordinary one */
 #define PAGE_SWITCH_SIGNALS 16    /* signal masks and dispositions: no signal is pending */
 #define PAGE_SWITCH_ALONE 32      /* no other task can run */
 #define PAGE_SWITCH_VIRTUAL 64    /* the clock is the virtual one */
-#define PAGE_SWITCH_UNMAP 128     /* unmapping and protecting: nobody else shares the space */
+#define PAGE_SWITCH_CODE 128 /* no code of the space was patched at run time: mprotect, mremap */
 
 /* A byte per descriptor of the current task's table: what may be done with it unseen. */
 #define RECORDER_FDS 0x70002000
-#define RECORDER_FDS_MAX 4096
+#define RECORDER_FDS_MAX 1024
 #define PAGE_FD_FILE 1    /* regular, what it seems: never waits */
 #define PAGE_FD_NULL 2    /* a memory device that never waits */
 #define PAGE_FD_STREAM 4  /* pipe or socket: waits */
 #define PAGE_FD_PIPE 8    /* ... pipe */
 #define PAGE_FD_STDOUT 16 /* what is written there is the run's output */
 #define PAGE_FD_STDERR 32
+#define PAGE_FD_DIRECTORY 64 /* of a file system that is what it seems */
+#define PAGE_FD_OTHER 128    /* harmless to close and to duplicate, and that is all */
+
+/* A word more for the first descriptors. Of a file open for writing: its fact's number
+ * (blob/facts.h), 0 not looked up; of a directory: 1 + how many entries getdents64 gave, all there
+ * were; 0 not read to its end. */
+#define RECORDER_FD_INFO 0x70108000
+#define RECORDER_FD_INFO_MAX 1024
+#define PAGE_INFO_UNIX 1   /* of a PAGE_FD_STREAM: of AF_UNIX */
+#define PAGE_INFO_EPOLL 2  /* of a PAGE_FD_OTHER */
+#define PAGE_INFO_RANDOM 3 /* of a PAGE_FD_OTHER: reads are as getrandom(2) */
+
+#define RECORDER_SCRATCH 0x70110000
+#define RECORDER_SCRATCH_SIZE 0x40000
+#define RECORDER_FACTS 0x70150000
+#define RECORDER_FACTS_SIZE 0x2b0000
 
 /* Dispositions of the current process, 64 of the kernel's struct sigaction (32 bytes each). */
 #define RECORDER_ACTIONS 0x70003000

@@ -1,60 +1,23 @@
 /* The table of buffered calls, and what all handlers share: copying and the ring. */
 #include "recorder/blob/handlers.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/syscall.h>
 
 extern blob_handler *const blob_handlers[BLOB_CALL_LIMIT];
 
+#define CALL(name, handler, needs) [SYS_##name] = handler,
 blob_handler *const blob_handlers[BLOB_CALL_LIMIT] = {
-    [SYS_read] = blob_read,
-    [SYS_write] = blob_write,
-    [SYS_pread64] = blob_pread,
-    [SYS_pwrite64] = blob_pwrite,
-    [SYS_readv] = blob_readv,
-    [SYS_writev] = blob_writev,
-    [SYS_recvfrom] = blob_recvfrom,
-    [SYS_lseek] = blob_lseek,
-    [SYS_fsync] = blob_sync,
-    [SYS_fdatasync] = blob_sync,
-
-    [SYS_close] = blob_close,
-    [SYS_fcntl] = blob_fcntl,
-    [SYS_ioctl] = blob_ioctl,
-
-    [SYS_open] = blob_open,
-    [SYS_openat] = blob_openat,
-    [SYS_stat] = blob_stat,
-    [SYS_lstat] = blob_stat,
-    [SYS_fstat] = blob_fstat,
-    [SYS_newfstatat] = blob_newfstatat,
-    [SYS_access] = blob_access,
-    [SYS_faccessat] = blob_faccessat,
-    [SYS_faccessat2] = blob_faccessat,
-    [SYS_readlink] = blob_readlink,
-    [SYS_getcwd] = blob_getcwd,
-
-    [SYS_getpid] = blob_getpid,
-    [SYS_gettid] = blob_gettid,
-    [SYS_getppid] = blob_getppid,
-    [SYS_getuid] = blob_credential,
-    [SYS_geteuid] = blob_credential,
-    [SYS_getgid] = blob_credential,
-    [SYS_getegid] = blob_credential,
-    [SYS_uname] = blob_uname,
-    [SYS_sched_yield] = blob_sched_yield,
-    [SYS_clock_gettime] = blob_clock_gettime,
-    [SYS_gettimeofday] = blob_gettimeofday,
-    [SYS_time] = blob_time,
-    [SYS_futex] = blob_futex,
-
-    [SYS_rt_sigaction] = blob_rt_sigaction,
-    [SYS_rt_sigprocmask] = blob_rt_sigprocmask,
-
-    [SYS_brk] = blob_brk,
-    [SYS_mmap] = blob_mmap,
-    [SYS_munmap] = blob_munmap,
-    [SYS_mprotect] = blob_mprotect,
+#include "recorder/blob/calls.def"
 };
+#undef CALL
+
+#define CALL(name, handler, needs) [SYS_##name] = (needs),
+const uint8_t blob_needs[BLOB_CALL_LIMIT] = {
+#include "recorder/blob/calls.def"
+};
+#undef CALL
 
 void blob_copy(void *to, const void *from, uint64_t length)
 {
@@ -129,4 +92,44 @@ int64_t blob_answer(const struct blob_frame *f, int64_t result)
     struct record r = record_begin(f, 0);
 
     return record_end(&r, result);
+}
+
+int64_t blob_answer_with(const struct blob_frame *f, int64_t result, uint64_t address,
+                         uint64_t length)
+{
+    struct record r = record_begin(f, 0);
+
+    if (result >= 0 && address && length)
+        record_add(&r, address, (const void *)(uintptr_t)address, length);
+    return record_end(&r, result);
+}
+
+/* ---- descriptors --------------------------------------------------------------------------- */
+
+void blob_fd_set(uint64_t fd, uint8_t what, uint32_t info)
+{
+    uint32_t *word = blob_fd_info(fd);
+
+    if ((uint32_t)fd < RECORDER_FDS_MAX)
+        *blob_fd(fd) = what;
+    if (word)
+        *word = info;
+}
+
+bool blob_fd_is_closed(uint64_t fd)
+{
+    if ((uint32_t)fd == RECORDER_TRACEE_FD || (uint32_t)fd == RECORDER_TRACEE_FD + 1 ||
+        *blob_fd(fd))
+        return false;
+    return blob_call(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) == -EBADF;
+}
+
+bool blob_fd_is_kept(uint64_t fd)
+{
+    uint64_t count = page_get(PAGE_MAPPED_COUNT);
+
+    for (unsigned i = 0; i < count && i < PAGE_MAPPED_MAX; i++)
+        if (page_get(PAGE_MAPPED + 8 * i) == (uint32_t)fd)
+            return true;
+    return false;
 }

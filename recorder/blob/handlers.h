@@ -13,6 +13,7 @@
 
 #include "include/rrtest/recorder_page.h"
 #include "recorder/blob/blob.h"
+#include "recorder/blob/facts.h"
 
 /* The result, or BLOB_DECLINE. */
 typedef int64_t blob_handler(const struct blob_frame *f);
@@ -54,12 +55,14 @@ static inline int64_t blob_pass(const struct blob_frame *f)
 
 /* ---- may it be buffered? ------------------------------------------------------------------- */
 
-/* Now, with these PAGE_SWITCH_*, and so many bytes of segments to come. */
+extern const uint8_t blob_needs[BLOB_CALL_LIMIT]; /* calls.def */
+
+/* Now, with these PAGE_SWITCH_* and its row's, and so many bytes of segments to come. */
 static inline bool blob_may(const struct blob_frame *f, uint64_t switches, uint64_t bytes)
 {
     uint64_t traced = page_get(PAGE_TRACED_CALLS + (unsigned)(f->number / 64 * 8));
 
-    switches |= PAGE_SWITCH_CALLS;
+    switches |= PAGE_SWITCH_CALLS | blob_needs[f->number];
     return (page_get(PAGE_SWITCHES) & switches) == switches &&
            (int64_t)page_get(PAGE_CALLS_LEFT) > 0 && !(traced >> f->number % 64 & 1) &&
            bytes < RECORDER_RING_SIZE &&
@@ -75,6 +78,21 @@ static inline uint8_t *blob_fd(uint64_t fd)
         return (uint8_t *)(uintptr_t)&unknown;
     return (uint8_t *)(uintptr_t)(RECORDER_FDS + (uint32_t)fd);
 }
+
+/* The descriptor's word, or NULL. */
+static inline uint32_t *blob_fd_info(uint64_t fd)
+{
+    if ((uint32_t)fd >= RECORDER_FD_INFO_MAX)
+        return 0;
+    return (uint32_t *)(uintptr_t)(RECORDER_FD_INFO + 4 * (uint64_t)(uint32_t)fd);
+}
+
+/* The number means this now, or nothing known (0). */
+void blob_fd_set(uint64_t fd, uint8_t what, uint32_t info);
+/* Nothing is open under the number (asks the kernel). */
+bool blob_fd_is_closed(uint64_t fd);
+/* Some mapping of it is not known to the recorder yet: it has to stay. */
+bool blob_fd_is_kept(uint64_t fd);
 
 /* ---- recording ----------------------------------------------------------------------------- */
 
@@ -99,11 +117,19 @@ int64_t record_end(struct record *r, int64_t result);
 /* A call that wrote nothing. */
 int64_t blob_answer(const struct blob_frame *f, int64_t result);
 
+/* A call that wrote `length` bytes at one place, if it went well. */
+int64_t blob_answer_with(const struct blob_frame *f, int64_t result, uint64_t address,
+                         uint64_t length);
+
 /* ---- paths --------------------------------------------------------------------------------- */
 
 /* Does the path lead nowhere where files are not what they seem (/proc, /dev, /sys), by its looks?
  * dirfd: as in openat(2). */
 bool blob_plain_path(uint64_t dirfd, const char *path);
+/* The same with AT_EMPTY_PATH: `flags` of the call. */
+bool blob_plain_place(uint64_t dirfd, uint64_t path, uint64_t flags);
+
+/* ---- files --------------------------------------------------------------------------------- */
 
 /* The kernel's struct stat. */
 struct kernel_stat {
@@ -114,19 +140,43 @@ struct kernel_stat {
     int64_t accessed, accessed_ns, modified, modified_ns, changed, changed_ns;
     int64_t unused[3];
 };
-/* May the program see it (after the change of its time of access that all runs agree on)? */
-bool blob_show_stat(struct kernel_stat *st);
+
+static inline struct facts *blob_facts(void)
+{
+    return (struct facts *)(uintptr_t)RECORDER_FACTS;
+}
+
+/* Virtual ns at the end of this call. */
+static inline uint64_t blob_now(void)
+{
+    return page_get(PAGE_CLOCK) +
+           (page_get(PAGE_CLOCK_TICKS) - page_get(PAGE_TICKS)) * RECORDER_NS_PER_TICK +
+           (page_get(PAGE_CLOCK_CALLS) - page_get(PAGE_CALLS_LEFT) + 1) * RECORDER_NS_PER_CALL;
+}
+
+static inline int64_t blob_now_real(void)
+{
+    return (int64_t)(blob_now() + page_get(PAGE_EPOCH));
+}
+
+/* Is it in a file system whose files are what they seem, or in TMPDIR, and not one that the
+ * recorder shows otherwise? */
+bool blob_is_plain(uint64_t device, uint64_t inode);
+/* What the program may see of it. False: only the recorder knows. */
+bool blob_show_file(struct shown_file *file);
+/* Where the time of a file's last write belongs (of a PAGE_FD_FILE); NULL: no room, or its contents
+ * are the recorder's affair. */
+int64_t *blob_written(uint64_t fd);
+
+/* Random bytes for the program, as getrandom(2) gives them; recorded. */
+int64_t blob_random(const struct blob_frame *f, uint64_t address, uint64_t length);
+/* All of it to a socket of AF_UNIX, at once or not at all; recorded. */
+int64_t blob_send(const struct blob_frame *f, const struct iovec_of_program *iov, unsigned count);
 
 /* ---- the handlers, by file ----------------------------------------------------------------- */
 
-blob_handler blob_read, blob_write, blob_pread, blob_pwrite, blob_readv, blob_writev, blob_recvfrom,
-    blob_lseek, blob_sync;                       /* handlers_transfer.c */
-blob_handler blob_close, blob_fcntl, blob_ioctl; /* handlers_descriptors.c */
-blob_handler blob_open, blob_openat, blob_stat, blob_fstat, blob_newfstatat, blob_access,
-    blob_faccessat, blob_readlink, blob_getcwd; /* handlers_files.c */
-blob_handler blob_getpid, blob_gettid, blob_getppid, blob_credential, blob_uname, blob_sched_yield,
-    blob_clock_gettime, blob_gettimeofday, blob_time, blob_futex; /* handlers_identity.c */
-blob_handler blob_rt_sigaction, blob_rt_sigprocmask;              /* handlers_signals.c */
-blob_handler blob_brk, blob_mmap, blob_munmap, blob_mprotect;     /* handlers_memory.c */
+#define CALL(name, handler, needs) blob_handler handler;
+#include "recorder/blob/calls.def"
+#undef CALL
 
 #endif

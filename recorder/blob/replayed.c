@@ -14,28 +14,49 @@ static uint64_t page_up(uint64_t address)
     return (address + PAGE_MASK) & ~PAGE_MASK;
 }
 
+static void map(uint64_t address, uint64_t length, uint64_t prot, uint64_t flags, uint64_t fd,
+                uint64_t offset)
+{
+    blob_call(SYS_mmap, address, length, prot, flags | MAP_FIXED | MAP_PRIVATE, fd, offset);
+}
+
 static void map_anonymous(uint64_t address, uint64_t length, uint64_t prot, uint64_t flags)
 {
-    blob_call(SYS_mmap, address, length, prot, flags | MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS,
-              UINT64_MAX, 0);
+    map(address, length, prot, flags | MAP_ANONYMOUS, UINT64_MAX, 0);
+}
+
+static void change_break(uint64_t before, uint64_t now)
+{
+    if (now > before)
+        map_anonymous(before, now - before, PROT_READ | PROT_WRITE, 0);
+    else if (now < before)
+        blob_call(SYS_munmap, now, before - now, 0, 0, 0, 0);
 }
 
 static void change_maps(const struct blob_frame *f, const uint8_t *record, uint64_t result)
 {
-    uint64_t before;
+    const uint64_t *argument = f->argument;
+    /* what a handler of handlers_memory.c put there */
+    const uint64_t *own = (const uint64_t *)(uintptr_t)(record + RING_HEADER + RING_SEGMENT);
 
     if ((int64_t)result < 0 && (int64_t)result >= -4095)
         return;
     switch (f->number) {
     case SYS_mmap:
-        map_anonymous(result, f->argument[1], f->argument[2], f->argument[3]);
+        if (argument[3] & MAP_ANONYMOUS)
+            map_anonymous(result, argument[1], argument[2], argument[3]);
+        else
+            map(result, argument[1], argument[2], 0, own[5], argument[5]);
         return;
     case SYS_brk:
-        before = page_up(*(const uint64_t *)(uintptr_t)(record + RING_HEADER + RING_SEGMENT));
-        if (page_up(result) > before)
-            map_anonymous(before, page_up(result) - before, PROT_READ | PROT_WRITE, 0);
-        else if (page_up(result) < before)
-            blob_call(SYS_munmap, page_up(result), before - page_up(result), 0, 0, 0, 0);
+        change_break(page_up(own[0]), page_up(result));
+        return;
+    case SYS_mremap:
+        blob_call(SYS_mremap, argument[0], argument[1], argument[2],
+                  result == argument[0] ? 0 : MREMAP_MAYMOVE | MREMAP_FIXED, result, 0);
+        return;
+    case SYS_madvise:
+        blob_call(SYS_madvise, argument[0], argument[1], MADV_DONTNEED, 0, 0, 0);
         return;
     default:
         blob_pass(f);

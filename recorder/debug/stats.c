@@ -12,6 +12,8 @@
 #include "recorder/trace/json.h"
 #include "recorder/trace/trace.h"
 
+#define TRACED_MAX 20 /* calls named as the most frequent ones that stopped */
+
 struct task_ticks {
     uint32_t task;
     uint64_t ticks;
@@ -161,12 +163,37 @@ static void put_by_name(struct bytes *b, const char *key, const uint64_t *counts
     text_put(b, "}");
 }
 
+/* The calls that stopped, the most frequent first. */
+static void put_traced(struct bytes *b, const uint64_t *counts)
+{
+    bool done[SYSCALL_NUMBER_LIMIT] = {false};
+
+    text_put(b, ", \"traced\": [");
+    for (size_t n = 0; n < TRACED_MAX; n++) {
+        const struct syscall_row *row;
+        size_t best = SYSCALL_NUMBER_LIMIT;
+
+        for (size_t i = 0; i < SYSCALL_NUMBER_LIMIT; i++)
+            if (counts[i] > 0 && !done[i] &&
+                (best == SYSCALL_NUMBER_LIMIT || counts[i] > counts[best]))
+                best = i;
+        if (best == SYSCALL_NUMBER_LIMIT)
+            break;
+        done[best] = true;
+        row = syscall_row_by_number(best);
+        text_put(b, "%s{\"name\": \"%s\", \"count\": %" PRIu64 "}", n ? ", " : "",
+                 row ? row->name : "?", counts[best]);
+    }
+    text_put(b, "]");
+}
+
 static void put_calls(struct bytes *b, const struct counts *c)
 {
     text_put(b, ", \"syscalls\": {");
     put_by_name(b, "by_name", c->by_number);
     text_put(b, ", ");
     put_by_name(b, "traced_by_name", c->traced);
+    put_traced(b, c->traced);
     text_put(b, "}");
 }
 
@@ -276,8 +303,27 @@ static int make_json(const struct counts *c, const struct trace_meta *meta, stru
 
 /* ---- as text: one line per value, members of objects as a.b ---- */
 
+/* A list of {name, count}. */
+static void put_list(struct bytes *b, const struct json *list)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        const struct json *name = json_get(&list->items[i], "name");
+        const struct json *count = json_get(&list->items[i], "count");
+
+        if (name && count && name->kind == JSON_STRING)
+            text_put(b, "%s%s %.*s", i ? ", " : "", name->string, (int)count->text_length,
+                     count->text);
+    }
+    text_put(b, "\n");
+}
+
 static void put_lines(struct bytes *b, const char *prefix, const struct json *value)
 {
+    if (value->kind == JSON_ARRAY) {
+        text_put(b, "%-32s ", prefix);
+        put_list(b, value);
+        return;
+    }
     if (value->kind != JSON_OBJECT) {
         text_put(b, "%-32s ", prefix);
         if (value->kind == JSON_STRING)

@@ -1,11 +1,12 @@
 /* What handlers may do, and their records taken over. */
 #include "recorder/record/buffered.h"
 
+#include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -13,11 +14,7 @@
 #include "recorder/events/ring.h"
 #include "recorder/record/buffered_state.h"
 #include "recorder/record/fds.h"
-#include "recorder/record/file_facts.h"
-#include "recorder/record/image_store.h"
 #include "recorder/record/output.h"
-#include "recorder/record/patches.h"
-#include "recorder/record/space.h"
 
 #define CALLS_AT_ONCE \
     100000 /* of a task that nobody waits for: the clock and signals are looked at */
@@ -54,7 +51,7 @@ static bool directory_is_plain(struct task *t)
  * it is a decision. */
 static uint64_t without_parked(struct session *s, const struct task *running)
 {
-    uint64_t switches = PAGE_SWITCH_CALLS | PAGE_SWITCH_STREAMS;
+    uint64_t switches = PAGE_SWITCH_CALLS | (s->sockets_low_water ? 0 : PAGE_SWITCH_STREAMS);
 
     for (const struct task *t = s->tasks; t; t = t->next) {
         if (t == running)
@@ -81,8 +78,9 @@ static uint64_t switches_for(struct session *s, struct task *t)
     switches = without_parked(s, t);
     if (!switches)
         return 0;
-    switches |= PAGE_SWITCH_UNMAP;
-    if (!s->shared_files)
+    if (t->space->patches.count == 0)
+        switches |= PAGE_SWITCH_CODE;
+    if (!s->shared_unknown)
         switches |= PAGE_SWITCH_FILE_WRITES;
     if (directory_is_plain(t))
         switches |= PAGE_SWITCH_PATHS;
@@ -128,16 +126,29 @@ static void load_actions(struct session *s, const struct process *p)
 static void load_files(struct session *s, struct files *files)
 {
     uint8_t *table = s->area.page + (RECORDER_FDS - RECORDER_PAGE_ADDRESS);
+    uint8_t *info = s->area.page + (RECORDER_FD_INFO - RECORDER_PAGE_ADDRESS);
     struct buffered *b = s->buffered;
 
     if (b->files == files)
         return;
     buffered_save_files(s);
-    if (files->known)
+    if (files->known) {
         memcpy(table, files->known, RECORDER_FDS_MAX);
-    else
+        memcpy(info, files->known + RECORDER_FDS_MAX, BUFFERED_INFO_SIZE);
+    } else {
         memset(table, 0, RECORDER_FDS_MAX);
+        memset(info, 0, BUFFERED_INFO_SIZE);
+    }
     b->files = files;
+}
+
+/* One with flags is the recorder's affair: as if the task were on it. */
+static void load_altstack(struct session *s, const struct task *t)
+{
+    bool plain = t->altstack.flags == 0 || t->altstack.flags == SS_DISABLE;
+
+    *word(s, PAGE_ALTSTACK) = plain ? (int64_t)t->altstack.address : 0;
+    *word(s, PAGE_ALTSTACK + 8) = plain ? (int64_t)t->altstack.size : -1;
 }
 
 void buffered_load(struct session *s, struct task *t)
@@ -160,66 +171,17 @@ void buffered_load(struct session *s, struct task *t)
     *word(s, PAGE_SIGNAL_MASK) = (int64_t)t->mask;
     *word(s, PAGE_FUTEX_WAITERS) = (int64_t)futex_waiters_total(s->futexes);
     *word(s, PAGE_BREAK) = (int64_t)t->space->brk;
+    *word(s, PAGE_ZONE_START) = (int64_t)t->space->zone_start;
+    *word(s, PAGE_ZONE_NEXT) = (int64_t)t->space->zone_next;
+    *word(s, PAGE_RANDOM_KEY) = (int64_t)s->data.key;
+    *word(s, PAGE_RANDOM_COUNTER) = (int64_t)s->data.counter;
+    load_altstack(s, t);
     load_files(s, t->files);
     if (switches & PAGE_SWITCH_SIGNALS)
         load_actions(s, p);
 }
 
 /* ---- records ------------------------------------------------------------------------------- */
-
-static void add_map(struct buffered *b, struct task *t, const struct map_op *op)
-{
-    if (b->map_count == b->map_capacity) {
-        b->map_capacity = b->map_capacity * 2 + 16;
-        b->maps = realloc(b->maps, b->map_capacity * sizeof(*b->maps));
-        if (!b->maps)
-            abort();
-    }
-    b->maps[b->map_count++] = *op;
-    maps_apply(&t->space->maps, op);
-}
-
-static void absorb_maps(struct session *s, struct task *t, const struct call *c)
-{
-    struct buffered *b = s->buffered;
-    struct space *space = t->space;
-    struct map_op op = {.address = c->args[0],
-                        .length = page_up(c->args[1]),
-                        .prot = (uint32_t)c->args[2] & 7,
-                        .flags = MAP_PRIVATE};
-    uint64_t from = page_up(space->brk), to = page_up((uint64_t)c->result);
-
-    if (c->result < 0 && c->result >= -4095)
-        return;
-    switch (c->nr) {
-    case SYS_mmap:
-        op.kind = MAP_OP_MAP;
-        op.address = (uint64_t)c->result;
-        break;
-    case SYS_munmap:
-        op.kind = MAP_OP_UNMAP;
-        break;
-    case SYS_mprotect:
-        op.kind = MAP_OP_PROTECT;
-        break;
-    default: /* brk */
-        space->brk = (uint64_t)c->result;
-        op.kind = to > from ? MAP_OP_MAP : MAP_OP_UNMAP;
-        op.prot = PROT_READ | PROT_WRITE;
-        op.address = to > from ? from : to;
-        op.length = to > from ? to - from : from - to;
-        break;
-    }
-    if (op.length == 0)
-        return;
-    add_map(b, t, &op);
-    if (op.kind != MAP_OP_PROTECT)
-        space_forget(space, op.address, op.address + op.length);
-    if (op.kind == MAP_OP_UNMAP)
-        patches_forget(s, t, op.address, op.address + op.length);
-    if (c->nr == SYS_brk && op.kind == MAP_OP_MAP)
-        maps_annotate(&space->maps, from, to, 0, image_store_name(s->images, "[heap]"));
-}
 
 static void absorb_action(struct task *t, const struct ring_call *r, const struct call *c)
 {
@@ -251,6 +213,44 @@ static void absorb_output(struct session *s, const struct ring_call *r)
     output_keep(s, stream, segment.data, segment.length);
 }
 
+static void absorb_pair(struct session *s, struct task *t, const struct ring_call *r)
+{
+    struct ring_segment segment;
+    uint32_t at = 0;
+    int pair[2];
+
+    if (r->result < 0 || !ring_next_segment(r, &at, &segment) || segment.length != sizeof(pair))
+        return;
+    memcpy(pair, segment.data, sizeof(pair));
+    fds_replaced(s, t->files, pair[0]);
+    fds_replaced(s, t->files, pair[1]);
+}
+
+static void absorb_task(struct session *s, struct task *t, const struct call *c)
+{
+    if (c->result < 0)
+        return;
+    switch (c->nr) {
+    case SYS_set_tid_address:
+        t->clear_tid = c->args[0];
+        break;
+    case SYS_set_robust_list:
+        t->robust_list = c->args[0];
+        t->robust_length = c->args[1];
+        break;
+    case SYS_sigaltstack:
+        t->altstack.address = (uint64_t)*word(s, PAGE_ALTSTACK);
+        t->altstack.size = (uint64_t)*word(s, PAGE_ALTSTACK + 8);
+        t->altstack.flags = t->altstack.size ? 0 : SS_DISABLE;
+        break;
+    case SYS_chdir:
+        buffered_directory_changed(s);
+        break;
+    default:
+        break;
+    }
+}
+
 /* What the models have to know of a call. */
 static void absorb_effects(struct session *s, struct task *t, const struct ring_call *r)
 {
@@ -260,27 +260,41 @@ static void absorb_effects(struct session *s, struct task *t, const struct ring_
     switch (c.nr) {
     case SYS_open:
     case SYS_openat:
+    case SYS_creat:
+    case SYS_epoll_create1:
         if (c.result >= 0)
             fds_replaced(s, t->files, (int)c.result);
+        break;
+    case SYS_pipe:
+    case SYS_pipe2:
+    case SYS_socketpair:
+        absorb_pair(s, t, r);
         break;
     case SYS_close:
         fds_replaced(s, t->files, (int)c.args[0]);
         break;
-    case SYS_write:
-    case SYS_writev:
-    case SYS_pwrite64:
-        file_facts_after_call(s, t, &c);
+    case SYS_fcntl:
+        if (c.args[1] != F_DUPFD && c.args[1] != F_DUPFD_CLOEXEC)
+            break;
+        __attribute__((fallthrough));
+    case SYS_dup:
+    case SYS_dup2:
+    case SYS_dup3:
+        if (c.result >= 0)
+            fds_copied(s, t->files, (int)c.args[0], (int)c.result);
         break;
     case SYS_brk:
     case SYS_mmap:
     case SYS_munmap:
     case SYS_mprotect:
-        absorb_maps(s, t, &c);
+    case SYS_mremap:
+        buffered_absorb_maps(s, t, r, &c);
         break;
     case SYS_rt_sigaction:
         absorb_action(t, r, &c);
         break;
     default:
+        absorb_task(s, t, &c);
         break;
     }
 }
@@ -330,6 +344,8 @@ void buffered_absorb(struct session *s, struct task *t)
         b->piece[b->piece_count - 1].map_end = b->map_count;
     }
     t->mask = (signal_set)*word(s, PAGE_SIGNAL_MASK);
+    s->data.counter = (uint64_t)*word(s, PAGE_RANDOM_COUNTER);
+    *word(s, PAGE_MAPPED_COUNT) = 0;
 }
 
 uint64_t buffered_calls(struct session *s)

@@ -8,7 +8,12 @@
 #ifndef RECORDER_RECORD_BUFFERED_H
 #define RECORDER_RECORD_BUFFERED_H
 
+#include "include/rrtest/recorder_page.h"
 #include "recorder/record/session.h"
+
+/* files->known: a byte for each descriptor, then a word for the first of them. */
+#define BUFFERED_INFO_SIZE (4 * RECORDER_FD_INFO_MAX)
+#define BUFFERED_KNOWN_SIZE (RECORDER_FDS_MAX + BUFFERED_INFO_SIZE)
 
 void buffered_start(struct session *s);
 void buffered_done(struct session *s);
@@ -36,6 +41,9 @@ void buffered_leave(struct session *s, struct task *t);
 void buffered_learn(struct session *s, struct task *t, const struct call *c);
 /* The number means another file, or nothing. */
 void buffered_forget(struct session *s, struct files *files, int fd);
+/* t executed a program: of what is known of its descriptors, those that are still open stay; of the
+ * first ones all is learnt. */
+void buffered_exec(struct session *s, struct task *t);
 /* Before a table is copied, and when it ends. */
 void buffered_save_files(struct session *s);
 void buffered_files_gone(struct session *s, const struct files *files);

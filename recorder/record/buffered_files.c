@@ -1,18 +1,22 @@
 /* Which descriptors handlers may use unseen, and the constants of a run they compare with. */
+#include <dirent.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include "include/rrtest/recorder_page.h"
+#include "recorder/base/file.h"
 #include "recorder/record/buffered_state.h"
 #include "recorder/record/fds.h"
 #include "recorder/record/file_facts.h"
 
-#define NS 1000000000u
 #define XFS_MAGIC 0x58465342 /* not in linux/magic.h */
 
 /* ---- file systems -------------------------------------------------------------------------- */
@@ -66,15 +70,31 @@ static void hide_inodes(struct session *s)
         *tracee_page_word(&s->area, PAGE_HIDDEN_INODES + 8 * i) = (int64_t)hidden[i];
 }
 
-static void trace_injected(struct session *s)
+static void trace_number(struct session *s, int nr)
 {
-    for (size_t i = 0; i < s->options->injection_count; i++) {
-        int nr = s->options->injections[i].at_call;
+    if (nr >= 0 && nr < 512)
+        *tracee_page_word(&s->area, PAGE_TRACED_CALLS + (unsigned)nr / 64 * 8) |=
+            (int64_t)(1ull << nr % 64);
+}
 
-        if (nr >= 0 && nr < 512)
-            *tracee_page_word(&s->area, PAGE_TRACED_CALLS + (unsigned)nr / 64 * 8) |=
-                (int64_t)(1ull << nr % 64);
-    }
+/* Signals to be injected at them, and what tests switched off. */
+static void trace_some(struct session *s)
+{
+    static const struct {
+        uint32_t guard;
+        int nr;
+    } guarded[] = {{RECORD_GUARD_RSEQ, SYS_rseq},
+                   {RECORD_GUARD_GETRANDOM, SYS_getrandom},
+                   {RECORD_GUARD_DIRECTORY_ORDER, SYS_getdents64},
+                   {RECORD_GUARD_GETRANDOM, SYS_openat},
+                   {RECORD_GUARD_GETRANDOM, SYS_open},
+                   {RECORD_GUARD_PIDS, SYS_set_tid_address}};
+
+    for (size_t i = 0; i < sizeof(guarded) / sizeof(*guarded); i++)
+        if (s->options->guards_off & guarded[i].guard)
+            trace_number(s, guarded[i].nr);
+    for (size_t i = 0; i < s->options->injection_count; i++)
+        trace_number(s, s->options->injections[i].at_call);
 }
 
 void buffered_start(struct session *s)
@@ -85,9 +105,8 @@ void buffered_start(struct session *s)
     if (!s->buffered)
         abort();
     bytes_init(&s->buffered->output);
-    *tracee_page_word(&s->area, PAGE_RUN_START) = (int64_t)(s->epoch_files / NS);
     hide_inodes(s);
-    trace_injected(s);
+    trace_some(s);
     if (o->patching == RECORD_PATCHING_OFF)
         return;
     add_device(s, "/");
@@ -131,10 +150,12 @@ void buffered_save_files(struct session *s)
     if (!files)
         return;
     if (!files->known)
-        files->known = malloc(RECORDER_FDS_MAX);
+        files->known = malloc(BUFFERED_KNOWN_SIZE);
     if (!files->known)
         abort();
     memcpy(files->known, s->area.page + (RECORDER_FDS - RECORDER_PAGE_ADDRESS), RECORDER_FDS_MAX);
+    memcpy(files->known + RECORDER_FDS_MAX,
+           s->area.page + (RECORDER_FD_INFO - RECORDER_PAGE_ADDRESS), BUFFERED_INFO_SIZE);
 }
 
 void buffered_files_gone(struct session *s, const struct files *files)
@@ -143,50 +164,127 @@ void buffered_files_gone(struct session *s, const struct files *files)
         s->buffered->files = NULL;
 }
 
+static void set_info(struct session *s, struct files *files, int fd, uint32_t info)
+{
+    uint8_t *at = files->known ? files->known + RECORDER_FDS_MAX : NULL;
+
+    if (s->buffered && s->buffered->files == files)
+        at = s->area.page + (RECORDER_FD_INFO - RECORDER_PAGE_ADDRESS);
+    if (at && fd < RECORDER_FD_INFO_MAX)
+        memcpy(at + 4 * fd, &info, sizeof(info));
+}
+
 void buffered_forget(struct session *s, struct files *files, int fd)
 {
     uint8_t *table = table_of(s, files);
 
-    if (table && fd >= 0 && fd < RECORDER_FDS_MAX)
-        table[fd] = 0;
+    if (!table || fd < 0 || fd >= RECORDER_FDS_MAX)
+        return;
+    table[fd] = 0;
+    set_info(s, files, fd, 0);
 }
 
-static uint8_t what_is(struct session *s, struct task *t, int fd)
+static bool is_unix(struct task *t, int fd)
+{
+    cleanup_fd int taken = fds_take(t, fd);
+    int domain = 0;
+    socklen_t length = sizeof(domain);
+
+    return taken >= 0 && getsockopt(taken, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 &&
+           domain == AF_UNIX;
+}
+
+static uint8_t what_is(struct session *s, struct task *t, int fd, uint32_t *ret_info)
 {
     enum fd_kind kind = fds_kind(s, t, fd);
     const struct fd_entry *e = fds_entry(t->files, fd);
     uint8_t stream = e->stream == 1 ? PAGE_FD_STDOUT : e->stream == 2 ? PAGE_FD_STDERR : 0;
     char path[64];
 
+    *ret_info = 0;
     if (e->object || e->random)
         return 0;
     switch (kind) {
     case FD_PIPE:
         return PAGE_FD_STREAM | PAGE_FD_PIPE | stream;
     case FD_SOCKET:
+        *ret_info = is_unix(t, fd) ? PAGE_INFO_UNIX : 0;
         return stream ? 0 : PAGE_FD_STREAM;
+    case FD_EPOLL:
+        *ret_info = PAGE_INFO_EPOLL;
+        return PAGE_FD_OTHER;
     case FD_NEVER_BLOCKS:
         if (e->null)
             return PAGE_FD_NULL | stream;
         snprintf(path, sizeof(path), "/proc/%d/fd/%d", t->tid, fd);
-        if (!e->regular || !is_plain_path(path))
+        if (!(e->regular || e->directory) || !is_plain_path(path))
             return 0;
         add_device(s, path);
-        return PAGE_FD_FILE | stream;
+        return e->regular ? PAGE_FD_FILE | stream : PAGE_FD_DIRECTORY;
     default:
         return 0;
     }
 }
 
+static void learn(struct session *s, struct task *t, int fd)
+{
+    uint8_t *table = table_of(s, t->files);
+    uint32_t info;
+
+    table[fd] = what_is(s, t, fd, &info);
+    set_info(s, t->files, fd, table[fd] ? info : 0);
+}
+
 void buffered_learn(struct session *s, struct task *t, const struct call *c)
 {
     uint8_t *table = table_of(s, t->files);
-    int fd = (int)c->args[0];
+    bool opens = c->row->flags & SYSCALL_FLAG_NEW_FD && syscall_returns_fd(c->nr, c->args);
+    int fd = opens ? (int)c->result : (int)c->args[0];
 
-    if (!table || s->options->patching == RECORD_PATCHING_OFF || c->result < 0 ||
-        c->nr == SYS_close || c->row->argument_count == 0 ||
-        c->row->arguments[0].shape != SHAPE_FD || fd < 0 || fd >= RECORDER_FDS_MAX || table[fd] ||
-        fd == TRACEE_FD_AREA || fd == TRACEE_FD_SOCKET)
+    if (!table || s->options->patching == RECORD_PATCHING_OFF || c->result < 0)
         return;
-    table[fd] = what_is(s, t, fd);
+    if (c->nr == SYS_close || c->row->argument_count == 0 ||
+        (!opens && c->row->arguments[0].shape != SHAPE_FD) || fd < 0 || fd >= RECORDER_FDS_MAX ||
+        table[fd] || fd == TRACEE_FD_AREA || fd == TRACEE_FD_SOCKET)
+        return;
+    learn(s, t, fd);
+}
+
+static void mark_open(struct task *t, uint8_t *open)
+{
+    struct dirent *entry;
+    char path[64];
+    DIR *directory;
+
+    snprintf(path, sizeof(path), "/proc/%d/fd", t->tid);
+    directory = opendir(path);
+    if (!directory)
+        return;
+    while ((entry = readdir(directory))) {
+        long fd = entry->d_name[0] == '.' ? -1 : strtol(entry->d_name, NULL, 10);
+
+        if (fd >= 0 && fd < RECORDER_FDS_MAX)
+            open[fd] = 1;
+    }
+    closedir(directory);
+}
+
+void buffered_exec(struct session *s, struct task *t)
+{
+    uint8_t open[RECORDER_FDS_MAX] = {0}, *table;
+
+    if (s->options->patching == RECORD_PATCHING_OFF)
+        return;
+    mark_open(t, open);
+    if (!t->files->known && s->buffered->files != t->files)
+        t->files->known = calloc(1, BUFFERED_KNOWN_SIZE);
+    table = table_of(s, t->files);
+    if (!table)
+        abort();
+    for (int fd = 0; fd < RECORDER_FDS_MAX; fd++) {
+        if (table[fd] && !open[fd])
+            buffered_forget(s, t->files, fd);
+        else if (open[fd] && fd <= STDERR_FILENO && !table[fd])
+            learn(s, t, fd);
+    }
 }

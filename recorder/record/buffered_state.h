@@ -2,6 +2,8 @@
 #ifndef RECORDER_RECORD_BUFFERED_STATE_H
 #define RECORDER_RECORD_BUFFERED_STATE_H
 
+#include "include/rrtest/recorder_page.h"
+#include "recorder/events/ring.h"
 #include "recorder/record/buffered.h"
 
 /* Records that become one event: those up to a change of the output stream. */
@@ -24,6 +26,8 @@ struct buffered {
     struct files *files; /* whose descriptors the page knows */
 };
 
+void buffered_absorb_maps(struct session *s, struct task *t, const struct ring_call *r,
+                          const struct call *c);
 void buffered_new_piece(struct buffered *b, uint64_t start);
 
 #endif

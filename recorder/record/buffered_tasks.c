@@ -129,6 +129,7 @@ bool buffered_goes_on(struct session *s, struct task *t, const struct stop *stop
     if (fault || was_interrupted(t)) {
         log_debug("task %u: call %lu is taken away from its handler", t->id,
                   (unsigned long)t->regs.orig_rax);
+        s->result->statistics.syscalls_rescued += !fault;
         buffered_leave(s, t);
         if (task_flush(t) < 0)
             return false;

@@ -246,6 +246,7 @@ static void after_exec(struct session *s, struct task *t, pid_t leader)
         files_unref(s, files);
     }
     fds_exec(s, t->files);
+    buffered_exec(s, t);
     if (p->handlers) {
         struct signal_handlers *own = signal_handlers_copy(p->handlers);
 

@@ -168,6 +168,7 @@ static void look_up(struct session *s, struct task *t, int fd, struct fd_entry *
     e->device = st.st_dev;
     e->inode = st.st_ino;
     e->regular = S_ISREG(st.st_mode);
+    e->directory = S_ISDIR(st.st_mode);
     e->null = S_ISCHR(st.st_mode) && major(st.st_rdev) == 1 &&
               (minor(st.st_rdev) == 3 || minor(st.st_rdev) == 5);
     e->random = S_ISCHR(st.st_mode) && major(st.st_rdev) == 1 &&
@@ -238,11 +239,9 @@ void fds_exec(struct session *s, struct files *files)
     for (size_t i = 0; i < files->count; i++)
         if (files->entry[i].cloexec || !files->entry[i].object)
             reset(s, files, &files->entry[i]);
-    for (int i = 0; i < RECORDER_FDS_MAX; i++)
-        buffered_forget(s, files, i);
 }
 
-void fds_duplicate(struct session *s, struct files *files, int from, int to)
+void fds_copied(struct session *s, struct files *files, int from, int to)
 {
     struct fd_entry *a = fds_entry(files, from), *b = fds_entry(files, to);
 
@@ -251,17 +250,24 @@ void fds_duplicate(struct session *s, struct files *files, int from, int to)
     if (!a || !b || a == b)
         return;
     reset(s, files, b);
-    buffered_forget(s, files, to);
     b->kind = a->kind;
     b->stream = a->stream;
     b->random = a->random;
     b->null = a->null;
     b->regular = a->regular;
+    b->directory = a->directory;
     b->device = a->device;
     b->inode = a->inode;
     b->object = a->object;
     if (b->object)
         b->object->references++;
+}
+
+void fds_duplicate(struct session *s, struct files *files, int from, int to)
+{
+    if (from != to)
+        buffered_forget(s, files, to);
+    fds_copied(s, files, from, to);
 }
 
 static bool is_ours(int fd)

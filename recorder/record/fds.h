@@ -17,6 +17,8 @@ void fds_forget_range(struct session *s, struct files *files, unsigned first, un
 void fds_exec(struct session *s, struct files *files);
 /* dup, dup2, F_DUPFD: the new number is the same open file. */
 void fds_duplicate(struct session *s, struct files *files, int from, int to);
+/* The same; handlers know of the new number already. */
+void fds_copied(struct session *s, struct files *files, int from, int to);
 /* Our duplicate of the task's fd (pidfd_getfd); negative errno. */
 int fds_take(struct task *t, int fd);
 /* Is one of the call's descriptors the recorder's? The program must not know it. */

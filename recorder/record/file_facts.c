@@ -14,9 +14,8 @@
 #include "recorder/record/place.h"
 #include "recorder/record/start.h"
 
-#define NS 1000000000ll
+#define NS FACTS_NS
 #define FIRST_INODE 100u
-#define FIRST_STDIO 90u
 #define FIRST_MOUNT 20u
 #define PROC_ROOT_INODE 1u
 #define PROC_ROOT_LINKS 100u
@@ -24,30 +23,14 @@
 #define SHARED_DIRECTORY "/tmp" /* the parent of START_TMPDIR */
 #define SHARED_LINKS 10u
 #define SHARED_SIZE 4096u
-#define SHOWN_MINOR 200u  /* of the first own file system; the kernel gives such numbers late */
-#define MOUNTS UINT64_MAX /* the "device" of mount ids */
-#define AHEAD_NS NS       /* what lies further in the future was set by somebody */
-
-enum time_kind { TIME_MODIFIED, TIME_CHANGED, TIME_BORN, TIME_KIND_COUNT };
-
-struct fact {
-    uint64_t device, inode; /* both 0: a free place */
-    uint64_t shown_inode;   /* 0: none given yet */
-    int64_t written;        /* virtual time of the last write through a descriptor; 0: none */
-    int64_t real[TIME_KIND_COUNT], shown[TIME_KIND_COUNT];
-};
+#define SHOWN_MINOR 200u /* of the first own file system; the kernel gives such numbers late */
 
 struct file_facts {
-    struct fact *fact; /* open addressing; capacity is a power of two */
+    struct facts *shared; /* with the handlers of buffered calls */
+    struct fact *fact;    /* those it has no room for: open addressing; a power of two */
     size_t count, capacity;
-    int64_t start;   /* real; files touched since then were touched by the run */
-    int64_t changed; /* virtual time of the last change of names or attributes */
-    uint64_t next_inode, next_mount;
     bool devices_known;
-    uint64_t pipes, procfs;               /* their devices; 0: not known */
     uint64_t shared_device, shared_inode; /* where TMPDIR lies, with everybody else's files */
-    uint64_t tmpdir_device, tmpdir_inode;
-    int64_t tmpdir_modified; /* before the run did anything in it */
     size_t device_count;
     struct {
         uint64_t device;
@@ -68,15 +51,16 @@ static int64_t real_now(clockid_t id)
     return from_timespec(&now);
 }
 
-struct file_facts *file_facts_new(void)
+struct file_facts *file_facts_new(const struct tracee_area *area)
 {
     struct file_facts *f = calloc(1, sizeof(*f));
 
     if (!f)
         abort();
-    f->start = real_now(CLOCK_REALTIME_COARSE); /* what the kernel stamps files with */
-    f->next_inode = FIRST_INODE;
-    f->next_mount = FIRST_MOUNT;
+    f->shared = (struct facts *)(void *)(area->page + (RECORDER_FACTS - RECORDER_PAGE_ADDRESS));
+    f->shared->start = real_now(CLOCK_REALTIME_COARSE); /* what the kernel stamps files with */
+    f->shared->next_inode = FIRST_INODE;
+    f->shared->next_mount = FIRST_MOUNT;
     return f;
 }
 
@@ -116,8 +100,11 @@ static void grow(struct file_facts *f)
 
 static struct fact *fact_of(struct file_facts *f, uint64_t device, uint64_t inode)
 {
+    uint32_t number = facts_number(f->shared, device, inode);
     struct fact *fact;
 
+    if (number)
+        return &f->shared->fact[number];
     if (f->count * 2 >= f->capacity)
         grow(f);
     fact = place_of(f, device, inode);
@@ -127,6 +114,23 @@ static struct fact *fact_of(struct file_facts *f, uint64_t device, uint64_t inod
         f->count++;
     }
     return fact;
+}
+
+bool file_facts_shared(struct session *s, uint64_t device, uint64_t inode)
+{
+    uint32_t number = facts_number(s->file_facts->shared, device, inode);
+
+    if (number)
+        s->file_facts->shared->fact[number].shared = 1;
+    return number != 0;
+}
+
+void file_facts_kept(struct session *s, uint64_t device, uint64_t inode)
+{
+    uint32_t number = facts_number(s->file_facts->shared, device, inode);
+
+    if (number)
+        s->file_facts->shared->fact[number].kept = 1;
 }
 
 /* ---- numbers ------------------------------------------------------------------------------- */
@@ -146,15 +150,20 @@ void file_facts_started(struct session *s)
     struct stat st, shared;
     char path[128];
 
+    for (int i = 0; i < 2; i++) {
+        f->shared->stdio[i].device = s->stdio[i].valid ? s->stdio[i].device : 0;
+        f->shared->stdio[i].inode = s->stdio[i].valid ? s->stdio[i].inode : 0;
+    }
     if (!s->place || !s->place->tmpdir)
         return;
     snprintf(path, sizeof(path), "/proc/%d/root" START_TMPDIR, s->tasks->tid);
     if (stat(path, &st) < 0 || stat(SHARED_DIRECTORY, &shared) < 0)
         return;
     add_device(f, &st, true);
-    f->tmpdir_device = st.st_dev;
-    f->tmpdir_inode = st.st_ino;
-    f->tmpdir_modified = from_timespec(&st.st_mtim);
+    f->shared->tmpdir_device = st.st_dev;
+    f->shared->tmpdir_inode = st.st_ino;
+    f->shared->tmpdir_modified = from_timespec(&st.st_mtim);
+    f->shared->tmpdir_shown_device = makedev(0, SHOWN_MINOR);
     f->shared_device = shared.st_dev;
     f->shared_inode = shared.st_ino;
 }
@@ -172,14 +181,14 @@ static void learn_devices(struct session *s)
     snprintf(path, sizeof(path), "/proc/%d/root/proc", s->tasks->tid);
     if (stat(path, &st) == 0) {
         add_device(f, &st, true);
-        f->procfs = st.st_dev;
+        f->shared->procfs = st.st_dev;
     }
     if (fstat(s->area.memfd, &st) == 0)
         add_device(f, &st, false);
     if (pipe2(pair, O_CLOEXEC) == 0) {
         if (fstat(pair[0], &st) == 0) {
             add_device(f, &st, false);
-            f->pipes = st.st_dev;
+            f->shared->pipes = st.st_dev;
         }
         close(pair[0]);
         close(pair[1]);
@@ -223,9 +232,7 @@ void file_facts_show(struct session *s, uint64_t *device, uint64_t *inode)
     if (!file_facts_is_private(s, *device))
         return;
     fact = fact_of(s->file_facts, *device, *inode);
-    if (!fact->shown_inode)
-        fact->shown_inode = s->file_facts->next_inode++;
-    *inode = fact->shown_inode;
+    *inode = facts_show_inode(s->file_facts->shared, fact);
     *device = file_facts_device(s, *device);
 }
 
@@ -234,7 +241,7 @@ uint64_t file_facts_pipe(struct session *s, uint64_t inode)
     uint64_t device;
 
     learn_devices(s);
-    device = s->file_facts->pipes;
+    device = s->file_facts->shared->pipes;
     if (device)
         file_facts_show(s, &device, &inode);
     return inode;
@@ -242,11 +249,9 @@ uint64_t file_facts_pipe(struct session *s, uint64_t inode)
 
 uint64_t file_facts_mount(struct session *s, uint64_t mount_id)
 {
-    struct fact *fact = fact_of(s->file_facts, MOUNTS, mount_id);
+    struct fact *fact = fact_of(s->file_facts, FACTS_MOUNTS, mount_id);
 
-    if (!fact->shown_inode)
-        fact->shown_inode = s->file_facts->next_mount++;
-    return fact->shown_inode;
+    return facts_show_mount(s->file_facts->shared, fact);
 }
 
 /* ---- times --------------------------------------------------------------------------------- */
@@ -264,99 +269,26 @@ static int64_t virtual_now(struct session *s)
     return now.tv_sec * NS + now.tv_nsec;
 }
 
-static bool is_of_this_run(const struct file_facts *f, int64_t real)
-{
-    return real >= f->start && real <= real_now(CLOCK_REALTIME) + AHEAD_NS;
-}
-
-/* The time of what the run did last to the file, as far as its calls tell. */
-static int64_t show_time(struct session *s, struct fact *fact, enum time_kind kind, int64_t real)
-{
-    int64_t known = fact->shown[kind];
-    bool news = fact->real[kind] != real;
-
-    fact->real[kind] = real;
-    if (kind == TIME_BORN && known)
-        return known;
-    if (fact->written > known)
-        return fact->shown[kind] = fact->written;
-    if (news)
-        fact->shown[kind] =
-            s->file_facts->changed > known ? s->file_facts->changed : virtual_now(s);
-    return fact->shown[kind];
-}
-
 static int64_t virtual_start(struct session *s)
 {
     return virtual_now(s) - (int64_t)clock_now(s->clock);
 }
 
-static bool is_tmpdir(const struct file_facts *f, const struct shown_file *file)
-{
-    return f->tmpdir_inode && file->device == f->tmpdir_device && file->inode == f->tmpdir_inode;
-}
-
-/* The run's own file systems may be as old as the worker or as new as the run: they do not tell. */
-static bool is_scenery(struct session *s, const struct shown_file *file)
-{
-    const struct file_facts *f = s->file_facts;
-
-    if (!file_facts_is_private(s, file->device))
-        return false;
-    return file->device == f->procfs ||
-           (is_tmpdir(f, file) && file->modified == f->tmpdir_modified);
-}
-
 static void show_times(struct session *s, struct shown_file *file)
 {
     struct file_facts *f = s->file_facts;
-    bool modified = is_of_this_run(f, file->modified), changed = is_of_this_run(f, file->changed);
-    bool accessed = is_of_this_run(f, file->accessed);
-    bool born = file->born && is_of_this_run(f, file->born);
-    struct fact *fact;
+    int64_t real = real_now(CLOCK_REALTIME);
+    struct fact *fact =
+        facts_is_of_this_run(f->shared, file, real) ? fact_of(f, file->device, file->inode) : NULL;
 
-    if (is_scenery(s, file)) {
-        file->accessed = file->modified = file->changed = file->born = virtual_start(s);
-        return;
-    }
-    if (modified || changed || born) {
-        fact = fact_of(f, file->device, file->inode);
-        if (modified)
-            file->modified = show_time(s, fact, TIME_MODIFIED, file->modified);
-        if (changed)
-            file->changed = show_time(s, fact, TIME_CHANGED, file->changed);
-        if (changed && modified && file->changed < file->modified)
-            file->changed = fact->shown[TIME_CHANGED] = file->modified;
-        if (born)
-            file->born = show_time(s, fact, TIME_BORN, file->born);
-        if (born && modified && file->born > file->modified)
-            file->born = fact->shown[TIME_BORN] = file->modified;
-    }
-    /* earlier runs have read it; but who sets a time of access in this run changes the file */
-    if (accessed || !changed || is_tmpdir(f, file))
-        file->accessed = file->modified;
-    if (is_tmpdir(f, file))
-        file->born = virtual_start(s);
-}
-
-/* The run's stdout and stderr look the same whatever they are this time. */
-static void show_stdio(struct session *s, struct shown_file *file, unsigned index)
-{
-    struct fact *fact = fact_of(s->file_facts, file->device, file->inode);
-    int64_t start = virtual_start(s);
-
-    if (times_are_virtual(s)) {
-        file->changed = file->modified = fact->written ? fact->written : start;
-        file->accessed = file->born = start;
-    }
-    if (!file_facts_is_private(s, file->device))
-        file->inode = FIRST_STDIO + index;
+    facts_show_times(f->shared, file, fact, file_facts_is_private(s, file->device), virtual_now(s),
+                     virtual_start(s), real);
 }
 
 /* /proc counts the machine's processes in its links, /proc/PID/fd its descriptors in its size. */
 static void show_counts(struct session *s, struct shown_file *file)
 {
-    uint64_t procfs = s->file_facts->procfs;
+    uint64_t procfs = s->file_facts->shared->procfs;
 
     if (!procfs || procfs != file->device || !S_ISDIR(file->mode))
         return;
@@ -382,18 +314,17 @@ static bool show_shared(struct session *s, struct shown_file *file)
 /* Reads are not followed: a file read in the run shows the time of its last change. */
 void file_facts_show_file(struct session *s, struct shown_file *file)
 {
-    unsigned stream = 0;
+    int stream = facts_stdio(s->file_facts->shared, file->device, file->inode);
+    bool private = file_facts_is_private(s, file->device);
 
-    while (stream < 2 && !(s->stdio[stream].valid && s->stdio[stream].device == file->device &&
-                           s->stdio[stream].inode == file->inode))
-        stream++;
     if (show_shared(s, file))
         return;
-    if (stream < 2)
-        show_stdio(s, file, stream);
+    if (stream >= 0)
+        facts_show_stdio(file, fact_of(s->file_facts, file->device, file->inode), stream, private,
+                         times_are_virtual(s), virtual_start(s));
     else if (times_are_virtual(s))
         show_times(s, file);
-    if (file_facts_is_private(s, file->device)) {
+    if (private) {
         show_counts(s, file);
         file_facts_show(s, &file->device, &file->inode);
     }
@@ -409,14 +340,11 @@ void file_facts_opened(struct session *s, struct task *t, int fd, bool cut)
     struct stat st;
 
     snprintf(path, sizeof(path), "/proc/%d/fd/%d", t->tid, fd);
-    s->file_facts->changed = now;
+    s->file_facts->shared->changed = now;
     if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
         return;
     fact = fact_of(s->file_facts, st.st_dev, st.st_ino);
-    if (!fact->shown[TIME_BORN])
-        fact->shown[TIME_BORN] = now;
-    if (cut)
-        fact->written = now;
+    facts_opened(s->file_facts->shared, fact, cut, now);
 }
 
 static void written(struct session *s, struct task *t, int fd)
@@ -483,7 +411,7 @@ void file_facts_after_call(struct session *s, struct task *t, const struct call 
     case SYS_lremovexattr:
     case SYS_fremovexattr:
     case SYS_bind: /* a unix socket's name */
-        s->file_facts->changed = virtual_now(s);
+        s->file_facts->shared->changed = virtual_now(s);
         return;
     default:
         return;

@@ -44,7 +44,7 @@ static uint64_t object_of_file(const struct stat *st)
     return (bytes_hash(key, sizeof(key), 7) | 1) & ~FUTEX_KEY_SHARED;
 }
 
-static const char *name_of_fd(struct session *s, struct task *t, int fd)
+const char *mm_name_of_fd(struct session *s, struct task *t, int fd)
 {
     char path[64], target[4096];
     ssize_t n;
@@ -67,7 +67,7 @@ static bool open_for_writing(struct task *t, int number)
 static void mapped_file(struct session *s, struct task *t, struct call *c, struct map_op *op,
                         int fd, const struct stat *st)
 {
-    const char *name = name_of_fd(s, t, (int)c->args[4]);
+    const char *name = mm_name_of_fd(s, t, (int)c->args[4]);
     /* a file that the program has open for writing may change under a private mapping, too */
     bool shared = op->flags & MAP_SHARED, tracked = shared || open_for_writing(t, (int)c->args[4]);
 

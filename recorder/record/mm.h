@@ -13,4 +13,7 @@ enum call_action model_madvise(struct session *s, struct task *t, struct call *c
 enum call_action model_shmat(struct session *s, struct task *t, struct call *c);
 enum call_action model_shmdt(struct session *s, struct task *t, struct call *c);
 
+/* The path of what the task has open, kept for the run; NULL: not known. */
+const char *mm_name_of_fd(struct session *s, struct task *t, int fd);
+
 #endif

@@ -144,12 +144,13 @@ static char *statistics_text(const struct record_statistics *v)
                  "{\"stops\": %lu, \"ticks\": %lu, \"atomics\": %lu, \"preemptions\": %lu, "
                  "\"switches\": %lu, \"stray_entries\": %lu, \"trap_ticks\": %lu, \"signals\": "
                  "%lu, \"tasks\": %lu, "
-                 "\"processes\": %lu, \"syscalls\": {\"total\": %lu, \"buffered\": %lu}, "
-                 "\"patches\": {%s}, "
+                 "\"processes\": %lu, \"syscalls\": {\"total\": %lu, \"buffered\": %lu, "
+                 "\"rescued\": %lu}, \"patches\": {%s}, "
                  "\"times\": {\"virtual_ns\": %lu, \"wall_ns\": %lu, \"rewriting_ns\": %lu}}",
                  v->stops, v->ticks, v->atomics, v->preemptions, v->switches, v->stray_entries,
                  v->trap_ticks, v->signals, v->tasks, v->processes, v->syscalls_total,
-                 v->syscalls_buffered, patches, v->virtual_ns, v->wall_ns, v->rewriting_ns) < 0)
+                 v->syscalls_buffered, v->syscalls_rescued, patches, v->virtual_ns, v->wall_ns,
+                 v->rewriting_ns) < 0)
         return NULL;
     return text;
 }
@@ -239,7 +240,7 @@ static int prepare(struct session *s, const struct record_options *o)
     s->wall_start = clock_ns(CLOCK_MONOTONIC);
     s->epoch_real = clock_ns(CLOCK_REALTIME);
     s->epoch_files = clock_ns(CLOCK_REALTIME_COARSE);
-    s->file_facts = file_facts_new();
+    s->file_facts = file_facts_new(&s->area);
     s->wall_deadline = o->timeout_ns ? s->wall_start + o->timeout_ns : 0;
     s->deadline_virtual = o->virtual_timeout_ns;
     s->images = image_store_get(o->image_cache);

@@ -95,6 +95,7 @@ struct record_statistics {
     uint64_t events, stops, ticks, atomics, preemptions, switches, stray_entries, trap_ticks,
         signals;
     uint64_t syscalls_total, syscalls_buffered;
+    uint64_t syscalls_rescued; /* made to be buffered, slept, and were traced */
     uint64_t tasks, processes;
     uint64_t patches[PATCH_WORD_COUNT]; /* by decision */
     uint64_t virtual_ns, wall_ns, rewriting_ns;

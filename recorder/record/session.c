@@ -218,8 +218,8 @@ struct files *files_copy(const struct files *from)
     struct files *files = files_new();
 
     if (from->known) {
-        files->known = allocate(RECORDER_FDS_MAX);
-        memcpy(files->known, from->known, RECORDER_FDS_MAX);
+        files->known = allocate(BUFFERED_KNOWN_SIZE);
+        memcpy(files->known, from->known, BUFFERED_KNOWN_SIZE);
     }
     files->generation = from->generation;
     files->count = from->count;

@@ -112,8 +112,8 @@ struct fd_entry {
     uint8_t kind;
     int8_t stream; /* 1, 2: the run's stdout, stderr; 0 no; -1 not looked at */
     bool cloexec;
-    bool random;        /* /dev/random, /dev/urandom */
-    bool null, regular; /* /dev/null and /dev/zero; a regular file */
+    bool random;                   /* /dev/random, /dev/urandom */
+    bool null, regular, directory; /* null: /dev/null and /dev/zero */
     uint64_t device, inode;
     uint32_t generation; /* bumped when the number means another file */
     struct fd_object *object;
@@ -348,6 +348,7 @@ struct session {
     uint64_t events_since_checksum;
     struct file_entry {
         char *key;
+        const char *name;
         uint32_t id;
     } * trace_files;
     size_t trace_file_count;
@@ -365,8 +366,9 @@ struct session {
     struct file_facts *file_facts;
     uint32_t ports_given;
     struct shared_file *shared_files;
-    int exec_error;     /* of the first execve */
-    char **environment; /* what the program gets */
+    bool shared_unknown; /* handlers do not know of all of them */
+    int exec_error;      /* of the first execve */
+    char **environment;  /* what the program gets */
 };
 
 /* ---- session.c ---------------------------------------------------------------------------- */

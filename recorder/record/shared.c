@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "recorder/base/file.h"
+#include "recorder/record/file_facts.h"
 #include "recorder/record/space.h"
 
 #define WHOLE_MAX (256ull << 20)
@@ -51,6 +52,8 @@ uint32_t shared_file_id(struct session *s, int fd, const struct stat *st, const 
     f->id = space_trace_file(s, fd, TRACE_FILE_SHARED, name);
     f->next = s->shared_files;
     s->shared_files = f;
+    if (!file_facts_shared(s, f->device, f->inode))
+        s->shared_unknown = true;
     return f->id;
 }
 

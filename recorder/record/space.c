@@ -14,6 +14,7 @@
 
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
+#include "recorder/record/file_facts.h"
 #include "recorder/record/image_store.h"
 #include "recorder/record/notes.h"
 #include "recorder/record/patches.h"
@@ -28,6 +29,27 @@ int space_open_fd(struct task *t, int fd)
     return opened < 0 ? -errno : opened;
 }
 
+static void make_key(char *ret, size_t size, enum trace_file_kind kind, const struct stat *st)
+{
+    snprintf(ret, size, "%d:%lx:%lx:%lx:%lx.%lx", kind, (unsigned long)st->st_dev,
+             (unsigned long)st->st_ino, (unsigned long)st->st_size,
+             (unsigned long)st->st_mtim.tv_sec, (unsigned long)st->st_mtim.tv_nsec);
+}
+
+uint32_t space_known_file(struct session *s, const struct stat *st, const char **ret_name)
+{
+    char key[128];
+
+    make_key(key, sizeof(key), TRACE_FILE_CONTENT, st);
+    for (size_t i = 0; i < s->trace_file_count; i++) {
+        if (strcmp(s->trace_files[i].key, key) == 0) {
+            *ret_name = s->trace_files[i].name;
+            return s->trace_files[i].id;
+        }
+    }
+    return 0;
+}
+
 uint32_t space_trace_file(struct session *s, int fd, enum trace_file_kind kind, const char *name)
 {
     char key[128];
@@ -36,9 +58,7 @@ uint32_t space_trace_file(struct session *s, int fd, enum trace_file_kind kind, 
 
     if (fstat(fd, &st) < 0)
         return 0;
-    snprintf(key, sizeof(key), "%d:%lx:%lx:%lx:%lx.%lx", kind, (unsigned long)st.st_dev,
-             (unsigned long)st.st_ino, (unsigned long)st.st_size, (unsigned long)st.st_mtim.tv_sec,
-             (unsigned long)st.st_mtim.tv_nsec);
+    make_key(key, sizeof(key), kind, &st);
     for (size_t i = 0; i < s->trace_file_count; i++)
         if (strcmp(s->trace_files[i].key, key) == 0)
             return s->trace_files[i].id;
@@ -61,7 +81,10 @@ uint32_t space_trace_file(struct session *s, int fd, enum trace_file_kind kind, 
     if (!s->trace_files)
         abort();
     s->trace_files[s->trace_file_count].key = strdup(key);
+    s->trace_files[s->trace_file_count].name = image_store_name(s->images, name);
     s->trace_files[s->trace_file_count++].id = id;
+    if (kind == TRACE_FILE_CONTENT)
+        file_facts_kept(s, st.st_dev, st.st_ino);
     return id;
 }
 

@@ -2,6 +2,8 @@
 #ifndef RECORDER_RECORD_SPACE_H
 #define RECORDER_RECORD_SPACE_H
 
+#include <sys/stat.h>
+
 #include "recorder/record/session.h"
 
 /* At PTRACE_EVENT_EXEC: new space, recorder area, images, stack contents; writes the EXEC event. */
@@ -27,5 +29,9 @@ void space_forget(struct space *space, uint64_t start, uint64_t end);
 uint32_t space_trace_file(struct session *s, int fd, enum trace_file_kind kind, const char *name);
 /* Open what a tracee has open as fd, freshly, for reading (or -errno). */
 int space_open_fd(struct task *t, int fd);
+
+/* The content of a file by its device, inode, size and time of change, if it is in the trace
+ * already; 0: it is not. */
+uint32_t space_known_file(struct session *s, const struct stat *st, const char **ret_name);
 
 #endif
