@@ -392,7 +392,7 @@ void plan_last_loops(struct plan *plan)
         uint32_t k = l.edges[i].from;
         bool reached = plan->code->insns[k].marks & MARK_REACHED;
 
-        if (reached && plan_tick_trap(plan, k)) {
+        if (reached && plan_trap(plan, k, IMAGE_POINT_TICK)) {
             s->loops_trapped++;
             continue;
         }
