@@ -283,6 +283,8 @@ struct task {
     int kill_signal;         /* fatal signal on its way */
     bool kernel_mask;        /* the kernel has a signal mask for the call it runs (terminal.h) */
     char name[16];
+    uint8_t tsc_mode;                  /* prctl(PR_SET_TSC), as the program sees it; 0: never set */
+    bool cpuid_traps;                  /* instructions.h */
     uint64_t trap_ticks, trap_atomics; /* where the counter trapped last */
     uint32_t steps_done;               /* single steps since the counter's trap */
     uint8_t trapped_counter;           /* 0 ticks, 1 atomics */
