@@ -82,6 +82,9 @@ struct plan {
     struct graph predecessors; /* of blocks */
     bool calls;                /* plan patch regions for system calls */
     bool dormant_calls;        /* ... that are written at run time */
+    uint32_t *uncopied;        /* heads of loops that must not be copied whole (loops.c) */
+    size_t uncopied_count;
+    size_t uncopied_capacity;
     struct refusal *refusals;
     size_t refusal_count;
     size_t refusal_capacity;

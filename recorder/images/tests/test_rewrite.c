@@ -461,6 +461,33 @@ static void test_no_place(void **state)
     image_free(image);
 }
 
+/* A jump back into the middle of a loop, too short for a window of its own: the loop is not copied
+ * whole, so that its middle can have one. */
+static void test_middle_entry(void **state)
+{
+    static const uint8_t code[] = {
+        0xeb, 0x07,             /*     jmp 2f         */
+        0x48, 0x03, 0x07,       /* 1:  add rax, [rdi] */
+        0x48, 0x83, 0xc7, 0x08, /*     add rdi, 8     */
+        0x48, 0x39, 0xf7,       /* 2:  cmp rdi, rsi   */
+        0x74, 0x06,             /*     je 3f          */
+        0x84, 0xc0,             /*     test al, al    */
+        0x75, 0xf0,             /*     jne 1b         */
+        0xeb, 0xf5,             /*     jmp 2b         */
+        0xc3,                   /* 3:  ret            */
+    };
+    struct image *image = rewrite(code, sizeof(code));
+    struct image_statistics s;
+
+    (void)state;
+    assert_non_null(image);
+    image_statistics(image, &s);
+    assert_int_equal(s.loops, 2);
+    assert_int_equal(s.loops_windowed, 2);
+    assert_int_equal(s.cloned_loops, 0);
+    image_free(image);
+}
+
 /* A jump to base + index * 16: the loops behind it are known to be code, and tick. */
 static void test_strides(void **state)
 {
@@ -540,7 +567,7 @@ int main(void)
         cmocka_unit_test(test_fixed_place),    cmocka_unit_test(test_states),
         cmocka_unit_test(test_trapping_bytes), cmocka_unit_test(test_trap),
         cmocka_unit_test(test_no_place),       cmocka_unit_test(test_strides),
-        cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_middle_entry),   cmocka_unit_test(test_describe),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
