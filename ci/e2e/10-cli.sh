@@ -296,9 +296,13 @@ assert doctor["can_record"] is True
 assert doctor["probes"]["stop_us"] > 0' "$OUT"
 
 case_begin "doctor --image accounts for the loops of an image"
-run rrtest doctor --image "$(readlink -f /bin/bash)"
-expect_status 0
-expect_stdout_matches '[Ll]oops'
+for file in /lib64/ld-linux-x86-64.so.2 /lib/x86_64-linux-gnu/libc.so.6 /bin/bash \
+    "$(command -v python3)" "$(command -v perl)" "$(command -v git)"; do
+    [ -e "$file" ] || continue
+    run rrtest doctor --image "$(readlink -f "$file")"
+    expect_status 0
+    expect_stdout_matches '^loops accounted for otherwise: [0-9]+ .*; not counted: 0$'
+done
 
 case_begin "doctor --image of what is no ELF file"
 echo text >file

@@ -253,6 +253,22 @@ YAML
 run rrtest run suite.yaml
 expect_status 0
 
+case_begin "inject: a signal into every wait keeps no child from running"
+cat >suite.yaml <<YAML
+version: 1
+defaults:
+  runs: 10
+  strategy: random
+  timeout: 10s
+  inject: [{signal: SIGUSR1, at: wait4, probability: 1}]
+  expect: {exit: 0, stdout: "a\\n"}
+tests:
+  - {name: dash, command: [dash, -c, "trap 'echo t >&2' USR1; /bin/true; echo a"]}
+  - {name: bash, command: [bash, -c, "trap 'echo t >&2' USR1; /bin/true; echo a"]}
+YAML
+run rrtest run suite.yaml --seed 1
+expect_status 0
+
 case_begin "a progress line on a terminal, none elsewhere, and NO_COLOR"
 write_suite
 LAST="script rrtest run"

@@ -4,8 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 . "$E2E/compare.sh"
 
-ALL="nolibc hello_static hello hello_musl spin stray exceptions signals restart process blocking waits sockets
-    memory sync files misc"
+ALL="nolibc hello_static hello hello_musl spin stray exceptions signals frames children restart process
+    blocking descriptors queues waits sockets memory sync files misc"
 
 [ $# -gt 0 ] || set -- $ALL
 for program in "$@"; do

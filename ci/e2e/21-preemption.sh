@@ -26,7 +26,7 @@ for mode in plain blocked; do
     expect [ "$(stat_of "$TMP/trace" stray_entries)" -ge 3 ]
 done
 
-for mode in branch computed_goto recursion short_loop blocked flags; do
+for mode in branch far computed_goto recursion short_loop blocked flags; do
     same "spin_$mode" 5 random "$PROGRAMS/spin" "$mode"
     expect [ "$(stat_of "$TMP/trace" preemptions)" -gt 0 ]
     [ $mode != short_loop ] || expect [ "$(stat_of "$TMP/trace" trap_ticks)" -gt 0 ]

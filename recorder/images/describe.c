@@ -43,17 +43,38 @@ static void describe_refusals(const struct image *image, FILE *out)
     }
 }
 
+static uint64_t loops_refused(const struct image *image)
+{
+    const struct cache_refusal *r = image->tables[TABLE_REFUSALS];
+    uint64_t count = 0;
+
+    for (uint64_t i = 0; i < image->header->tables[TABLE_REFUSALS].count; i++)
+        count += r[i].site == SITE_LOOP;
+    return count;
+}
+
+static uint64_t trap_windows(const struct image *image)
+{
+    const struct cache_window *w = image->tables[TABLE_WINDOWS];
+    uint64_t count = 0;
+
+    for (uint64_t i = 0; i < image->header->tables[TABLE_WINDOWS].count; i++)
+        count += w[i].trap != 0;
+    return count;
+}
+
 void image_describe(const struct image *image, FILE *out)
 {
     const struct image_statistics *s = &image->header->statistics;
 
     fprintf(out, "code: %" PRIu64 " instructions in %" PRIu64 " ranges, %" PRIu64 " left alone\n",
             s->instructions, s->ranges, s->ranges_refused);
+    fprintf(out, "loops: %" PRIu64 ", with a window %" PRIu64 "\n", s->loops, s->loops_windowed);
     fprintf(out,
-            "loops: %" PRIu64 ", with a window %" PRIu64 ", counted otherwise %" PRIu64
-            ", by an int3 %" PRIu64 ", refused %" PRIu64 "\n",
-            s->loops, s->loops_windowed, s->loops_other, s->loops_trapped,
-            s->loops - s->loops_windowed - s->loops_other - s->loops_trapped);
+            "loops accounted for otherwise: %" PRIu64 " (by a call %" PRIu64 ", by an int3 %" PRIu64
+            "); not counted: %" PRIu64 "\n",
+            s->loops_other + s->loops_trapped, s->loops_other, s->loops_trapped,
+            loops_refused(image));
     fprintf(out, "indirect jumps: %" PRIu64 ", with a window %" PRIu64 "\n", s->indirect_jumps,
             s->indirect_jumps_windowed);
     fprintf(out, "indirect calls: %" PRIu64 ", with a window before them %" PRIu64 "\n",
@@ -64,7 +85,9 @@ void image_describe(const struct image *image, FILE *out)
     fprintf(out, "windows:");
     for (int i = 0; i < IMAGE_POINT_COUNT; i++)
         fprintf(out, " %s %" PRIu64, point_names[i], s->windows[i]);
-    fprintf(out, "\nloops copied whole: %" PRIu64 "\n", s->cloned_loops);
+    fprintf(out, "\nwindows too short for a jump, an int3 each: %" PRIu64 "\n",
+            trap_windows(image));
+    fprintf(out, "loops copied whole: %" PRIu64 "\n", s->cloned_loops);
     fprintf(out, "counters that keep live flags: %" PRIu64 "\n", s->live_form);
     fprintf(out, "stubs: %" PRIu64 " bytes\n", s->stub_bytes);
     fprintf(out, "sites refused: %" PRIu64 "\n", s->refused);

@@ -68,7 +68,8 @@ void plan_specials(struct plan *plan)
 
         if (i->special < DECODE_CPUID || i->special > DECODE_RDSEED || plan->owner[k] != NO_WINDOW)
             continue;
-        if (!window_around(plan, k, special_point(i->special)))
+        if (!window_around(plan, k, special_point(i->special)) &&
+            !plan_trap(plan, k, special_point(i->special)))
             plan_refuse(plan, k, SITE_SPECIAL, reason_for(plan, k));
     }
 }

@@ -129,11 +129,21 @@ static bool clean_branch(const struct loops *l, const struct back_edge *e, uint3
     return i->target < e->to && !same_component(l, k, i->target);
 }
 
+static bool is_uncopied(const struct plan *plan, uint32_t head)
+{
+    for (size_t i = 0; i < plan->uncopied_count; i++)
+        if (plan->uncopied[i] == head)
+            return true;
+    return false;
+}
+
 static bool copyable(const struct loops *l, const struct back_edge *e)
 {
     const struct plan *plan = l->plan;
     const struct code *code = plan->code;
 
+    if (is_uncopied(plan, e->to))
+        return false;
     if (e->from - e->to >= LOOP_INSNS_MAX ||
         code_end(code, e->from) - code_address(code, e->to) > LOOP_COPY_BYTES ||
         code->insns[e->to].flags_live)
@@ -370,6 +380,28 @@ static bool counts_otherwise(const struct plan *plan, uint32_t block)
     return false;
 }
 
+/* A cycle through the middle of a loop that was copied whole runs through the originals, which the
+ * copy keeps from having windows: it had better not be copied. */
+static bool blame_copies(const struct loops *l, const struct back_edge *e)
+{
+    struct plan *plan = l->plan;
+    uint32_t component = l->component[plan->flow->block_of[e->from]];
+    bool found = false;
+
+    for (uint32_t n = 0; n < l->node_count; n++) {
+        uint32_t owner = plan->owner[plan->flow->blocks[l->block[n]].first];
+
+        if (l->component[l->block[n]] != component || owner == NO_WINDOW ||
+            !plan->windows[owner].loop || is_uncopied(plan, plan->windows[owner].first))
+            continue;
+        plan->uncopied = memory_grow(plan->uncopied, plan->uncopied_count, &plan->uncopied_capacity,
+                                     sizeof(*plan->uncopied));
+        plan->uncopied[plan->uncopied_count++] = plan->windows[owner].first;
+        found = true;
+    }
+    return found;
+}
+
 /* What is a cycle still gets a tick in any of its blocks, or is refused. */
 void plan_last_loops(struct plan *plan)
 {
@@ -392,7 +424,9 @@ void plan_last_loops(struct plan *plan)
         uint32_t k = l.edges[i].from;
         bool reached = plan->code->insns[k].marks & MARK_REACHED;
 
-        if (reached && plan_tick_trap(plan, k)) {
+        if (reached && blame_copies(&l, &l.edges[i]))
+            continue; /* all is planned anew */
+        if (reached && plan_trap(plan, k, IMAGE_POINT_TICK)) {
             s->loops_trapped++;
             continue;
         }

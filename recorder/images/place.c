@@ -279,12 +279,21 @@ static void place_all(struct packer *p, struct window **order, size_t count)
 {
     for (int class = 0; class < 4; class ++)
         for (size_t i = 0; i < count; i++)
-            if (constraint_class(order[i]) == class && order[i]->hot_size > 0)
+            if (constraint_class(order[i]) == class && order[i]->hot_size > 0 && !order[i]->placed)
                 order[i]->placed = place_hot(p, order[i]);
     p->cold = p->top;
     for (size_t i = 0; i < count; i++)
-        if (order[i]->placed)
+        if (order[i]->placed && order[i]->cold == 0)
             order[i]->placed = place_cold(p, order[i]);
+}
+
+/* An int3 leads to a stub wherever that is. Atomic instructions and calls can be done without. */
+static void trap_instead(struct window *w)
+{
+    if (w->placed || w->edge || w->kind == IMAGE_POINT_ATOMIC || w->kind == IMAGE_POINT_CALL)
+        return;
+    w->trap = true;
+    w->mask = 0;
 }
 
 static void find_span(const struct plan *plan, struct placement *ret)
@@ -328,6 +337,9 @@ void place_windows(struct plan *plan, struct placement *ret)
         measure(&p, order[i], scratch);
     }
     qsort(order, plan->window_count, sizeof(*order), compare_windows);
+    place_all(&p, order, plan->window_count);
+    for (size_t i = 0; i < plan->window_count; i++)
+        trap_instead(order[i]);
     place_all(&p, order, plan->window_count);
     for (size_t i = 0; i < plan->window_count; i++)
         if (!order[i]->placed)

@@ -21,9 +21,8 @@ static void build_predecessors(struct plan *plan)
     free(edges);
 }
 
-void plan_build(struct flow_graph *flow, uint32_t options, struct plan *ret)
+static void plan_once(struct flow_graph *flow, uint32_t options, struct plan *ret)
 {
-    memset(ret, 0, sizeof(*ret));
     ret->flow = flow;
     ret->dormant_calls = options & IMAGE_OPTION_DORMANT_CALLS;
     ret->calls = ret->dormant_calls || (options & IMAGE_OPTION_CALLS);
@@ -49,7 +48,7 @@ void plan_build(struct flow_graph *flow, uint32_t options, struct plan *ret)
     plan_atomics(ret);
 }
 
-void plan_done(struct plan *plan)
+static void forget(struct plan *plan)
 {
     free(plan->windows);
     free(plan->owner);
@@ -60,5 +59,29 @@ void plan_done(struct plan *plan)
     free(plan->depth);
     graph_done(&plan->predecessors);
     free(plan->refusals);
+    *plan = (struct plan){.uncopied = plan->uncopied,
+                          .uncopied_count = plan->uncopied_count,
+                          .uncopied_capacity = plan->uncopied_capacity};
+}
+
+/* Planned anew where a loop copied whole left another one without room for a tick. */
+void plan_build(struct flow_graph *flow, uint32_t options, struct plan *ret)
+{
+    size_t known;
+
+    memset(ret, 0, sizeof(*ret));
+    for (;;) {
+        known = ret->uncopied_count;
+        plan_once(flow, options, ret);
+        if (ret->uncopied_count == known)
+            return;
+        forget(ret);
+    }
+}
+
+void plan_done(struct plan *plan)
+{
+    forget(plan);
+    free(plan->uncopied);
     memset(plan, 0, sizeof(*plan));
 }

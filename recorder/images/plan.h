@@ -82,6 +82,9 @@ struct plan {
     struct graph predecessors; /* of blocks */
     bool calls;                /* plan patch regions for system calls */
     bool dormant_calls;        /* ... that are written at run time */
+    uint32_t *uncopied;        /* heads of loops that must not be copied whole (loops.c) */
+    size_t uncopied_count;
+    size_t uncopied_capacity;
     struct refusal *refusals;
     size_t refusal_count;
     size_t refusal_capacity;
@@ -112,9 +115,10 @@ void plan_refuse(struct plan *plan, uint32_t insn, enum refusal_site site,
                  enum refusal_reason reason);
 /* A window from plan_find() that ticks at its start. */
 void plan_add_tick_window(struct plan *plan, uint32_t first, uint32_t last);
-/* A tick at an instruction that no window can hold: its first byte becomes int3. False if it cannot
- * be copied. A trap costs microseconds; for loops that nothing else can count. */
-bool plan_tick_trap(struct plan *plan, uint32_t insn);
+/* An instruction that no window can hold becomes int3s, and ticks if that is its kind. False if it
+ * cannot be copied. A trap costs microseconds: for what there is no other way to count or to
+ * emulate. */
+bool plan_trap(struct plan *plan, uint32_t insn, enum image_point kind);
 /* Let a direct call tick on its way; false if it cannot. */
 bool plan_tick_call(struct plan *plan, uint32_t insn);
 /* Get a tick into [low, high] of one block: a call, or a window, the one ending at high first.

@@ -300,6 +300,79 @@ static void follow_biased_tables(struct code *code, const struct extent *e)
                 table_entries(code, e, tables[t], bases[b], true);
 }
 
+/* A nop of any length: 66 and 2e prefixes, then 90 or 0f 1f. */
+static bool is_padding(const struct code *code, uint32_t index)
+{
+    const uint8_t *bytes = code_bytes(code, index);
+    uint8_t length = code->insns[index].length, at = 0;
+
+    while (at + 1 < length && (bytes[at] == 0x66 || bytes[at] == 0x2e))
+        at++;
+    return bytes[at] == 0x90 || (at + 1 < length && bytes[at] == 0x0f && bytes[at + 1] == 0x1f);
+}
+
+/* Does nothing but padding stand between an instruction and one that control does not leave for the
+ * next? Then only a jump can lead there. */
+static bool stands_alone(const struct code *code, uint32_t index)
+{
+    while (index > 0 && code_adjoins(code, index - 1)) {
+        const struct insn *before = &code->insns[--index];
+
+        if (before->flow == FLOW_RETURN || before->flow == FLOW_JUMP ||
+            before->flow == FLOW_JUMP_INDIRECT || before->flow == FLOW_STOP)
+            return true;
+        if (!is_padding(code, index))
+            return false;
+    }
+    return false;
+}
+
+/* Pieces of code at one distance from each other, the first one at `base`: how many there are. */
+static size_t stride_entries(struct code *code, const struct extent *e, uint64_t base,
+                             uint64_t stride, bool mark)
+{
+    size_t count = 1;
+
+    for (uint64_t address = base + stride;; address += stride, count++) {
+        uint32_t index = code_index(code, address);
+
+        if (index == NO_INSN || index > e->last || !stands_alone(code, index))
+            return count;
+        if (mark)
+            add_target(code, address, MARK_ROOT | MARK_TABLE);
+    }
+}
+
+#define STRIDE_UNIT 16
+#define STRIDE_MOST 256
+
+/* Jumps to base + index * size (glibc's memmove_ssse3): `base` is an address that the function
+ * takes, and a piece of `size` bytes for each index stands alone behind it. No table of constants
+ * looks like that: it would have to be a return or a jump, again and again at the same distance. */
+static void follow_strides(struct code *code, const struct extent *e, uint64_t base)
+{
+    for (uint64_t stride = STRIDE_UNIT; stride <= STRIDE_MOST; stride += STRIDE_UNIT) {
+        if (stride_entries(code, e, base, stride, false) < TABLE_LEAST)
+            continue;
+        stride_entries(code, e, base, stride, true);
+        return;
+    }
+}
+
+static void follow_computed_jumps(struct code *code, const struct extent *e)
+{
+    for (uint32_t k = e->first; k <= e->last; k++) {
+        uint32_t index;
+
+        if (!(code->insns[k].marks & MARK_LEA) || !code->insns[k].rip_offset)
+            continue;
+        index = code_index(code, rip_operand(code, k));
+        if (index != NO_INSN && index >= e->first && index <= e->last &&
+            !(code->insns[index].marks & MARK_DATA))
+            follow_strides(code, e, code_address(code, index));
+    }
+}
+
 static void scan_function(struct finder *f, const struct extent *e)
 {
     struct code *code = f->code;
@@ -320,6 +393,7 @@ static void scan_function(struct finder *f, const struct extent *e)
     if (!jumps)
         return;
     follow_biased_tables(code, e);
+    follow_computed_jumps(code, e);
     /* Only where an indirect jump may lead there is what looks like a label's address taken for
      * one. */
     for (uint32_t k = e->first; k <= e->last; k++)

@@ -224,14 +224,17 @@ bool plan_tick_edge(struct plan *plan, uint32_t block)
     return true;
 }
 
-bool plan_tick_trap(struct plan *plan, uint32_t insn)
+bool plan_trap(struct plan *plan, uint32_t insn, enum image_point kind)
 {
     const struct plan_request alone = {.must = insn};
+    uint32_t window;
 
-    if (plan->code->insns[insn].special != DECODE_PLAIN || !usable(plan, insn, true, &alone))
+    if (plan->code->insns[insn].special == DECODE_SYSCALL || !usable(plan, insn, true, &alone))
         return false;
-    plan->windows[plan_add(plan, insn, insn, IMAGE_POINT_TICK)].trap = true;
-    plan_add_tick(plan, insn);
+    window = plan_add(plan, insn, insn, kind); /* moves plan->windows */
+    plan->windows[window].trap = true;
+    if (kind == IMAGE_POINT_TICK)
+        plan_add_tick(plan, insn);
     return true;
 }
 

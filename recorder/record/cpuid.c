@@ -95,6 +95,22 @@ static void add_range(struct tracee_area *area, size_t *count, uint32_t first)
     }
 }
 
+bool cpuid_lookup(const struct tracee_area *area, uint32_t leaf, uint32_t subleaf, uint32_t ret[4])
+{
+    size_t count = (size_t)*tracee_page_word(area, PAGE_CPUID_COUNT);
+
+    for (size_t i = 0; i < count; i++) {
+        struct cpuid_entry e;
+
+        memcpy(&e, area->page + TABLE_OFFSET + i * sizeof(e), sizeof(e));
+        if (e.leaf != leaf || (!e.flags && e.subleaf != subleaf))
+            continue;
+        memcpy(ret, &e.a, 4 * sizeof(*ret));
+        return true;
+    }
+    return false;
+}
+
 /* Intel answers for a basic leaf beyond the last one as for the last one. */
 static uint32_t effective_leaf(uint32_t leaf)
 {

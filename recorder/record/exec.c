@@ -18,6 +18,7 @@
 #include "recorder/base/log.h"
 #include "recorder/record/patches.h"
 #include "recorder/record/image_store.h"
+#include "recorder/record/instructions.h"
 #include "recorder/record/space.h"
 
 /* Images go to [mmap_base - ZONE, mmap_base), their stub areas 0x0bf90000 below (design.md section
@@ -284,6 +285,7 @@ static int setup(struct session *s, struct task *t)
             vma[i].start < lowest_top)
             lowest_top = vma[i].start;
     }
+    instructions_exec(s, t, &batch);
     error = fix_auxv(s, t);
     if (error)
         return error;

@@ -46,6 +46,33 @@ static bool try_all(struct session *s, struct task *t, int nr, double fallback)
     return any;
 }
 
+/* A call that an injected signal interrupted is restarted, by the kernel's rules or by the program:
+ * it gets its chance before the next one, or a parent that waits for its child and always has
+ * something to handle would never let it run. The handler's own calls are made further down. */
+static void spare_restarted(struct task *t)
+{
+    struct call *c = &t->call;
+
+    if (!t->injected.valid || t->injected.nr != c->nr || t->injected.ip != c->before.rip ||
+        t->injected.sp != c->before.rsp)
+        return;
+    t->injected.valid = false;
+    c->spared = true;
+}
+
+static bool try_call(struct session *s, struct task *t)
+{
+    const struct call *c = &t->call;
+
+    if (c->spared || !try_all(s, t, (int)c->nr, 0.2))
+        return false;
+    t->injected.valid = true;
+    t->injected.nr = c->nr;
+    t->injected.ip = c->before.rip;
+    t->injected.sp = c->before.rsp;
+    return true;
+}
+
 void inject_at_tick(struct session *s, struct task *t)
 {
     if (s->options->injection_count)
@@ -57,7 +84,8 @@ bool inject_at_entry(struct session *s, struct task *t)
     if (!s->options->injection_count)
         return false;
     /* a signal just before the call: the handler runs, then the call is made (it is re-entered) */
-    if (!random_chance(&s->inject, 0.5) || !try_all(s, t, (int)t->call.nr, 0.2))
+    spare_restarted(t);
+    if (!random_chance(&s->inject, 0.5) || !try_call(s, t))
         return false;
     call_interrupt(s, t, false, true);
     return true;
@@ -66,5 +94,5 @@ bool inject_at_entry(struct session *s, struct task *t)
 void inject_at_park(struct session *s, struct task *t)
 {
     if (s->options->injection_count)
-        try_all(s, t, (int)t->call.nr, 0.2);
+        try_call(s, t);
 }

@@ -10,6 +10,7 @@
 #include "recorder/base/log.h"
 #include "recorder/record/blocking.h"
 #include "recorder/record/buffered.h"
+#include "recorder/record/instructions.h"
 #include "recorder/record/outside.h"
 #include "recorder/record/process.h"
 #include "recorder/record/session.h"
@@ -296,6 +297,7 @@ static void run(struct session *s, struct task *t)
     bool stepped;
     int got;
 
+    instructions_guard(s, t);
     session_load_counters(s, t);
     stepped = step_due(s, t);
     buffered_load(s, t);

@@ -48,7 +48,15 @@ enum call_action model_prctl(struct session *s, struct task *t, struct call *c)
     case PR_SET_CHILD_SUBREAPER:
         t->process->subreaper = c->args[1] != 0;
         return CALL_RUN;
+    case PR_GET_TSC: {
+        int mode = t->tsc_mode ? t->tsc_mode : PR_TSC_ENABLE;
+
+        return call_answer(c, emit_poke(s, t, c->args[1], &mode, sizeof(mode)) < 0 ? -EFAULT : 0);
+    }
     case PR_SET_TSC:
+        if (c->args[1] != PR_TSC_ENABLE && c->args[1] != PR_TSC_SIGSEGV)
+            return call_answer(c, -EINVAL);
+        t->tsc_mode = (uint8_t)c->args[1];
         return call_answer(c, 0);
     case PR_SET_DUMPABLE: /* an undumpable tracee could not be read any more */
         if (c->args[1] > 1)

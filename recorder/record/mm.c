@@ -128,6 +128,8 @@ static void mmap_finished(struct session *s, struct task *t, struct call *c)
         return;
     }
     mapped_file(s, t, c, &op, fd, &st);
+    if ((op.prot & PROT_EXEC) && !(op.flags & MAP_PRIVATE))
+        runs_made_code(s, t);
     if ((op.prot & PROT_EXEC) && (op.flags & MAP_PRIVATE)) {
         struct tracee_batch batch = {0};
 

@@ -21,6 +21,7 @@
 #include "recorder/record/session.h"
 #include "recorder/record/space.h"
 #include "recorder/record/start.h"
+#include "recorder/tracee/processor.h"
 
 #define DEFAULT_EPOCH_NS 1700000000000000000ull /* a constant: part of what "same" means */
 
@@ -299,6 +300,7 @@ int record_run(const struct record_options *options, struct record_result *ret,
     if (!code)
         session_loop(&s);
     start_cleanup(&s);
+    processor_unshare_cpuid_trap();
     stop_timer(&old_action, &old_timer);
     if (!code) {
         collect_result(&s);

@@ -121,6 +121,8 @@ struct task *session_task_new(struct session *s, struct task *parent, pid_t tid,
         t->mask = parent->mask;
         t->filters = filter_ref(parent->filters);
         memcpy(t->name, parent->name, sizeof(t->name));
+        t->tsc_mode = parent->tsc_mode;
+        t->cpuid_traps = parent->cpuid_traps;
         t->process = clone_flags & CLONE_THREAD ? parent->process : process_new(s, parent->process);
         if (clone_flags & CLONE_VM) {
             t->space = parent->space;

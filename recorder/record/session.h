@@ -206,6 +206,7 @@ struct call {
     bool timed_out;
     bool interrupted;
     bool no_restart; /* interrupted: EINTR whatever SA_RESTART says */
+    bool spared;     /* no signal is injected into it (inject.c) */
     uint64_t nr, args[6];
     uint64_t run_nr, run_args[6];
     int64_t result;
@@ -283,6 +284,12 @@ struct task {
     int kill_signal;         /* fatal signal on its way */
     bool kernel_mask;        /* the kernel has a signal mask for the call it runs (terminal.h) */
     char name[16];
+    struct {
+        bool valid;
+        uint64_t nr, ip, sp;
+    } injected;                        /* the call that an injected signal interrupted last */
+    uint8_t tsc_mode;                  /* prctl(PR_SET_TSC), as the program sees it; 0: never set */
+    bool cpuid_traps;                  /* instructions.h */
     uint64_t trap_ticks, trap_atomics; /* where the counter trapped last */
     uint32_t steps_done;               /* single steps since the counter's trap */
     uint8_t trapped_counter;           /* 0 ticks, 1 atomics */

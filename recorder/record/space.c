@@ -293,6 +293,19 @@ static void count_static(struct session *s, const struct space *space,
     s->result->statistics.patches[PATCH_STATIC] += statistics.calls_windowed;
 }
 
+/* An image has one stub area, however many executable segments. */
+static bool has_stubs(const struct space *space, const struct loaded_image *wanted)
+{
+    for (size_t i = 0; i < space->image_count; i++) {
+        const struct loaded_image *l = &space->images[i];
+
+        if (l->image == wanted->image && l->bias == wanted->bias &&
+            l->stub_start == wanted->stub_start && l->stub_end == wanted->stub_end)
+            return true;
+    }
+    return false;
+}
+
 int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, uint64_t length,
                   uint64_t offset, struct tracee_batch *batch)
 {
@@ -301,6 +314,7 @@ int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, u
     struct loaded_image loaded;
     uint64_t bias, spent = 0;
     const char *why = NULL, *name;
+    bool again;
     int error;
 
     if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
@@ -319,7 +333,8 @@ int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, u
     image_span(image, bias, &loaded);
     loaded.image = image;
     loaded.own = !is_runtime_library(name);
-    if (!area_is_free(t->space, loaded.stub_start, loaded.stub_end)) {
+    again = has_stubs(t->space, &loaded);
+    if (!again && !area_is_free(t->space, loaded.stub_start, loaded.stub_end)) {
         log_debug("no room for stubs at %lx", (unsigned long)loaded.stub_start);
         t->space->rewritten_nothing = true;
         notes_add(s, "%s runs without ticks, preempted at system calls only: no room for its stubs",
@@ -342,7 +357,7 @@ int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, u
 
         /* an overlay only where this mapping is; other executable segments come with their own mmap
          */
-        if (!g->stubs && (start >= address + page_up(length) || start + g->length <= address))
+        if (g->stubs ? again : (start >= address + page_up(length) || start + g->length <= address))
             continue;
         map_segment(s, t, &loaded, g, batch);
     }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 
 #include "include/rrtest/recorder_page.h"
@@ -227,7 +228,8 @@ static void answer_cpuid(struct session *s, struct task *t)
 {
     uint32_t r[4];
 
-    cpuid_answer((uint32_t)t->regs.rax, (uint32_t)t->regs.rcx, s->options->guards_off, r);
+    if (!cpuid_lookup(&s->area, (uint32_t)t->regs.rax, (uint32_t)t->regs.rcx, r))
+        cpuid_answer((uint32_t)t->regs.rax, (uint32_t)t->regs.rcx, s->options->guards_off, r);
     t->regs.rax = r[0];
     t->regs.rbx = r[1];
     t->regs.rcx = r[2];
@@ -328,6 +330,31 @@ static bool stray_entry(struct session *s, struct task *t, int signal)
     return true;
 }
 
+/* An instruction that the processor traps for us (instructions.h): general protection comes as
+ * SI_KERNEL, without an address. A program that asked for the fault gets it. */
+static bool trapped_by_processor(struct session *s, struct task *t, const siginfo_t *info)
+{
+    uint8_t code[16] = {0};
+    struct image_special_instruction special;
+
+    if (info->si_signo != SIGSEGV || info->si_code != SI_KERNEL)
+        return false;
+    tracee_read_some(t->tid, t->regs.rip, code, sizeof(code));
+    special = image_decode_special(code, sizeof(code));
+    if (special.kind != SPECIAL_CPUID && special.kind != SPECIAL_RDTSC &&
+        special.kind != SPECIAL_RDTSCP)
+        return false;
+    if (special.kind != SPECIAL_CPUID && t->tsc_mode == PR_TSC_SIGSEGV)
+        return false;
+    emit_begin(s, t, EVENT_INSTRUCTION);
+    t->regs.orig_rax = (unsigned long long)-1;
+    t->regs_dirty = true;
+    clock_advance(s->clock, CLOCK_NS_PER_TICK * 4);
+    answer_instruction(s, t, t->regs.rip);
+    emit_end(s, t);
+    return true;
+}
+
 static bool is_synchronous(int signal, const siginfo_t *info)
 {
     switch (signal) {
@@ -349,7 +376,8 @@ void traps_handle_signal(struct session *s, struct task *t, int signal)
     memset(&info, 0, sizeof(info));
     if (ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) < 0)
         return;
-    if (signal == SIGSYS && info.si_code == 1 /* SYS_SECCOMP: the filter's answer to another ABI */) {
+    if (signal == SIGSYS &&
+        info.si_code == 1 /* SYS_SECCOMP: the filter's answer to another ABI */) {
         session_fail(s, RECORD_VERDICT_UNSUPPORTED,
                      "%s (pid %d) made a 32-bit system call (number %d, by int 0x80 or sysenter at "
                      "%#lx), which is not modelled: build it for x86-64",
@@ -357,7 +385,7 @@ void traps_handle_signal(struct session *s, struct task *t, int signal)
         return;
     }
     if (is_synchronous(signal, &info)) {
-        if (!stray_entry(s, t, signal))
+        if (!trapped_by_processor(s, t, &info) && !stray_entry(s, t, signal))
             signal_fault(s, t, &info);
         return;
     }

@@ -13,6 +13,7 @@
 #include "recorder/base/log.h"
 #include "recorder/blob/blob.h"
 #include "recorder/replay/session.h"
+#include "recorder/tracee/processor.h"
 
 #define INTERRUPT_EVERY 256 /* events between two looks at the options' callback */
 
@@ -261,6 +262,7 @@ static void finish(struct replay_session *r)
     while (r->tasks)
         replay_task_end(r, r->tasks);
     replay_reap(r->empty);
+    processor_unshare_cpuid_trap();
     replay_files_close(r);
     free(r->xstate);
     tracee_area_close(&r->area);

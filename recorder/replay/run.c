@@ -7,10 +7,15 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <asm/prctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 
 #include "include/rrtest/recorder_page.h"
 #include "recorder/replay/session.h"
+#include "recorder/tracee/processor.h"
 
 #define COUNTER_IDLE (1ll << 62)
 
@@ -209,6 +214,122 @@ static int step(struct replay_session *r, struct replay_task *t, bool first)
     return 0;
 }
 
+static int step_to(struct replay_session *r, struct replay_task *t, uint64_t ip)
+{
+    int error = replay_task_regs(r, t);
+
+    for (bool first = true; !error && t->regs.rip != ip; first = false) {
+        error = step(r, t, first);
+        if (!error)
+            error = replay_check_interrupted(r);
+        if (!error && (t->ticks > r->event->ticks || t->atomics > r->event->atomics))
+            return check_position(r, t);
+        if (!error)
+            error = replay_task_regs(r, t);
+    }
+    return error;
+}
+
+/* ---- instructions that the recording's processor trapped ----------------------------------- */
+
+enum trapped { TRAPPED_UNKNOWN, TRAPPED_TSC, TRAPPED_CPUID };
+
+/* Code that the program can write may be another by the time it is executed. */
+static bool is_lasting(const struct replay_task *t, uint64_t address)
+{
+    const struct map_entry *m = maps_find(&t->space->maps, address);
+
+    return m && !(m->prot & PROT_WRITE);
+}
+
+static enum trapped trapped_at(const struct replay_task *t, uint64_t address)
+{
+    uint8_t code[3] = {0};
+
+    tracee_read_some(t->tid, address, code, sizeof(code));
+    if (code[0] != 0x0f)
+        return TRAPPED_UNKNOWN;
+    if (code[1] == 0xa2)
+        return TRAPPED_CPUID;
+    return code[1] == 0x31 || (code[1] == 0x01 && code[2] == 0xf9) ? TRAPPED_TSC : TRAPPED_UNKNOWN;
+}
+
+/* Let this machine trap them too, as far as it can, from here on. */
+static int arm(struct replay_session *r, struct replay_task *t)
+{
+    int64_t result;
+    int error = 0;
+
+    if (t->armed)
+        return 0;
+    t->armed = true;
+    if (processor_traps_tsc())
+        error =
+            replay_task_call(r, t, SYS_prctl, (uint64_t[6]){PR_SET_TSC, PR_TSC_SIGSEGV}, &result);
+    if (!error && processor_traps_cpuid())
+        error = replay_task_call(r, t, SYS_arch_prctl,
+                                 (uint64_t[6]){ARCH_SET_CPUID, PROCESSOR_CPUID_TRAPS}, &result);
+    return error;
+}
+
+/* An int3 in the instruction's place, for the time of one run. */
+static int go_to_int3(struct replay_session *r, struct replay_task *t, uint64_t at,
+                      struct stop *stop)
+{
+    uint8_t saved, trap = 0xcc;
+    struct user_regs_struct regs;
+    int error = tracee_read(t->tid, at, &saved, 1);
+
+    if (!error)
+        error = tracee_write_forced(t->tid, at, &trap, 1);
+    if (error)
+        return replay_failed(r, error, "an int3 at %#lx: %s", (unsigned long)at, strerror(-error));
+    error = go_guarded(r, t, stop);
+    if (!error)
+        error = replay_task_regs(r, t);
+    if (error)
+        return error;
+    tracee_write_forced(t->tid, at, &saved, 1);
+    if (stop->kind != STOP_SIGNAL || stop->signal != SIGTRAP || t->regs.rip != at + 1)
+        return 0;
+    regs = t->regs;
+    regs.rip = at;
+    replay_task_set_regs(t, &regs);
+    return 0;
+}
+
+/* Where this machine has no such trap, the first execution of the instruction since the last event
+ * is found by an int3, or by steps where that may not stay. */
+static int arrive_trapped(struct replay_session *r, struct replay_task *t)
+{
+    uint64_t at = r->event->before.rip;
+    bool tsc = processor_traps_tsc(), cpuid = processor_traps_cpuid();
+    enum trapped what = is_lasting(t, at) ? trapped_at(t, at) : TRAPPED_UNKNOWN;
+    struct stop stop = {.kind = STOP_SIGNAL};
+    int error = arm(r, t);
+
+    if (error)
+        return error;
+    if (what == TRAPPED_UNKNOWN && !(tsc && cpuid))
+        error = step_to(r, t, at);
+    else if (what == TRAPPED_UNKNOWN || (what == TRAPPED_TSC ? tsc : cpuid))
+        error = go_guarded(r, t, &stop);
+    else
+        error = go_to_int3(r, t, at, &stop);
+    if (!error)
+        error = replay_task_regs(r, t);
+    if (error)
+        return error;
+    if (stop.kind != STOP_SIGNAL || t->regs.rip != at)
+        return other_stop(r, t, &stop, "an instruction that trapped");
+    error = check_position(r, t);
+    /* Not the other registers: pushf in code that nobody looked through may have put flags there
+     * that a tick left, and they differ. */
+    return error ? error : replay_compare_registers(r, t, false, false);
+}
+
+/* ---- counted points ------------------------------------------------------------------------ */
+
 /* What the program's registers are behind the counted point (the stub protocol, recorder_page.h).
  */
 static void leave_blob(struct replay_session *r, struct replay_task *t)
@@ -280,10 +401,13 @@ static int run_to_event(struct replay_session *r, struct replay_task *t)
     case EVENT_SIGRETURN:
         return t->parked ? 0 : arrive_call(r, t);
     case EVENT_INSTRUCTION:
-        return arrive_call(r, t);
+        return in_blob(e->before.rip) ? arrive_call(r, t) : arrive_trapped(r, t);
     case EVENT_PREEMPT:
         return arrive_preempted(r, t);
-    case EVENT_FAULT:
+    case EVENT_FAULT: /* a program's own trap of rdtsc, too */
+        return e->signal == SIGSEGV && trapped_at(t, e->before.rip) != TRAPPED_UNKNOWN
+                   ? arrive_trapped(r, t)
+                   : arrive_signal(r, t);
     case EVENT_STRAY:
         return arrive_signal(r, t);
     case EVENT_EXIT:

@@ -41,6 +41,7 @@ struct replay_task {
     bool known;
     bool dirty;  /* the tracee does not have them yet */
     bool parked; /* at the entry stop of a call whose result is a later event */
+    bool armed;  /* its rdtsc and cpuid trap, if the machine has that */
     bool barred; /* its stop is a system call's entry: must not go on with the registers it has */
     uint64_t ticks, atomics;
     int64_t ticks_loaded, atomics_loaded;

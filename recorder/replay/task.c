@@ -9,6 +9,7 @@
 
 #include "include/rrtest/recorder_page.h"
 #include "recorder/replay/session.h"
+#include "recorder/tracee/processor.h"
 
 static void *allocate(size_t size)
 {
@@ -95,6 +96,7 @@ int replay_task_clone(struct replay_session *r, struct replay_task *parent, uint
         return replay_failed(r, error, "the new task %u cannot be made: %s", id, strerror(-error));
     t = replay_task_new(r, id);
     t->tid = tid;
+    t->armed = parent->armed;
     if (clone_flags & CLONE_VM) {
         t->space = parent->space;
         t->space->references++;
@@ -117,7 +119,7 @@ int replay_task_exec(struct replay_session *r, struct replay_task *t)
     space_unref(t->space);
     t->tid = tid;
     t->space = space_new();
-    t->parked = t->barred = false;
+    t->parked = t->barred = t->armed = false;
     r->result->stops += 3;
     return 0;
 }
@@ -245,6 +247,8 @@ int replay_task_resume(struct replay_session *r, struct replay_task *t, int requ
     t->atomics_loaded = atomics;
     *tracee_page_word(&r->area, PAGE_TICKS) = ticks;
     *tracee_page_word(&r->area, PAGE_ATOMICS) = atomics;
+    if (t->armed && processor_traps_cpuid())
+        processor_share_cpuid_trap();
     if (t->dirty)
         error = tracee_set_regs(t->tid, &t->regs);
     t->dirty = t->known = false;

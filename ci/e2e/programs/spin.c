@@ -39,6 +39,19 @@ static void spin_with(void *(*spinner)(void *))
     pthread_join(third, NULL);
 }
 
+/* An executable segment of its own: the same image, but another mapping. */
+__attribute__((section("far_text"))) static void *spin_far(void *unused)
+{
+    while (!released)
+        ;
+    return unused;
+}
+
+static void far(void)
+{
+    spin_with(spin_far);
+}
+
 static void branch(void)
 {
     spin_with(spin_branch);
@@ -245,10 +258,15 @@ static void spinlock(void)
 }
 
 static const struct test_case cases[] = {
-    {"branch", branch},         {"computed_goto", computed_goto},
-    {"short_loop", short_loop}, {"recursion", recursion},
-    {"blocked", blocked},       {"yielding", yielding},
-    {"pausing", pausing},       {"spinlock", spinlock},
+    {"branch", branch},
+    {"far", far},
+    {"computed_goto", computed_goto},
+    {"short_loop", short_loop},
+    {"recursion", recursion},
+    {"blocked", blocked},
+    {"yielding", yielding},
+    {"pausing", pausing},
+    {"spinlock", spinlock},
     {"flags", flags},
 };
 

@@ -1,0 +1,173 @@
+/* System calls from code that no file backs: made at run time, executable then, changed later, in
+ * memory that stays writable, and with different neighbours around the `syscall`. */
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "check.h"
+
+enum { PAGE = 4096, CALLS = 200 };
+
+typedef long function(long a, long b, long c);
+
+/* mov $N, %eax; syscall; ret: all of it is needed for a jump. */
+static const unsigned char tail[] = {0xb8, SYS_getpid, 0, 0, 0, 0x0f, 0x05, 0xc3};
+/* rax comes in rdi: what follows the call has to do. */
+static const unsigned char any[] = {0x48, 0x89, 0xf8, 0x48, 0x89, 0xf7, 0x48, 0x89, 0xd6,
+                                    0x0f, 0x05, 0x48, 0x89, 0xc1, 0x48, 0x89, 0xc8, 0xc3};
+/* mov $getpid, %eax; 1: syscall; dec %edi; jle 2f; mov $getpid, %eax; jmp 1b; 2: ret: the call is
+ * a jump's target. */
+static const unsigned char loop[] = {0xb8, SYS_getpid, 0, 0, 0, 0x0f, 0x05, 0xff, 0xcf, 0x7e, 7,
+                                     0xb8, SYS_getpid, 0, 0, 0, 0xeb, 0xf3, 0xc3};
+
+static unsigned char *pages(int protection)
+{
+    void *at = mmap(NULL, 2 * PAGE, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    CHECK(at != MAP_FAILED);
+    memset(at, 0xcc, 2 * PAGE);
+    return at;
+}
+
+static function *code_at(unsigned char *at)
+{
+    return (function *)(void *)at;
+}
+
+static void make(unsigned char *page, size_t offset, const unsigned char *code, size_t length)
+{
+    CHECK(mprotect(page, 2 * PAGE, PROT_READ | PROT_WRITE) == 0);
+    memcpy(page + offset, code, length);
+    CHECK(mprotect(page, 2 * PAGE, PROT_READ | PROT_EXEC) == 0);
+}
+
+static void call_all(unsigned char *page, size_t offset)
+{
+    for (int i = 0; i < CALLS; i++)
+        CHECK(code_at(page + offset)(0, 0, 0) == getpid());
+}
+
+static void run_made(void)
+{
+    unsigned char *page = pages(PROT_READ | PROT_WRITE);
+
+    make(page, 64, tail, sizeof(tail));
+    call_all(page, 64);
+    make(page, 128, any, sizeof(any));
+    for (int i = 0; i < CALLS; i++)
+        CHECK(code_at(page + 128)(SYS_getppid, 0, 0) == getppid());
+    make(page, 256, loop, sizeof(loop));
+    CHECK(code_at(page + 256)(CALLS, 0, 0) == getpid());
+    printf("made: ok\n");
+}
+
+/* At the very beginning, at the end, and over the border of two pages. */
+static void run_borders(void)
+{
+    static const size_t offsets[] = {0, 2 * PAGE - sizeof(tail), PAGE - 3, PAGE - 6};
+
+    for (size_t i = 0; i < sizeof(offsets) / sizeof(*offsets); i++) {
+        unsigned char *page = pages(PROT_READ | PROT_WRITE);
+
+        make(page, offsets[i], tail, sizeof(tail));
+        call_all(page, offsets[i]);
+        CHECK(munmap(page, 2 * PAGE) == 0);
+    }
+    printf("borders: ok\n");
+}
+
+/* What the program reads when it makes its code writable is what it wrote. */
+static void run_changed(void)
+{
+    unsigned char *page = pages(PROT_READ | PROT_WRITE), other[sizeof(tail)];
+
+    make(page, 64, tail, sizeof(tail));
+    call_all(page, 64);
+    CHECK(mprotect(page, 2 * PAGE, PROT_READ | PROT_WRITE) == 0);
+    CHECK(memcmp(page + 64, tail, sizeof(tail)) == 0);
+    page[65] = SYS_getppid;
+    CHECK(mprotect(page, 2 * PAGE, PROT_READ | PROT_EXEC) == 0);
+    for (int i = 0; i < CALLS; i++)
+        CHECK(code_at(page + 64)(0, 0, 0) == getppid());
+    memcpy(other, tail, sizeof(tail));
+    make(page, 64, other, sizeof(other));
+    call_all(page, 64);
+    /* one page of two, under the middle of the code */
+    make(page, PAGE - 3, tail, sizeof(tail));
+    call_all(page, PAGE - 3);
+    CHECK(mprotect(page + PAGE, PAGE, PROT_READ | PROT_WRITE) == 0);
+    CHECK(mprotect(page + PAGE, PAGE, PROT_READ | PROT_EXEC) == 0);
+    CHECK(memcmp(page + PAGE - 3, tail, sizeof(tail)) == 0);
+    call_all(page, PAGE - 3);
+    printf("changed: ok\n");
+}
+
+/* Code that stays writable is written while it runs. */
+static void run_writable(void)
+{
+    unsigned char *page = pages(PROT_READ | PROT_WRITE | PROT_EXEC);
+
+    memcpy(page, tail, sizeof(tail));
+    for (int i = 0; i < CALLS; i++) {
+        page[1] = i % 2 ? SYS_getppid : SYS_getpid;
+        CHECK(code_at(page)(0, 0, 0) == (i % 2 ? getppid() : getpid()));
+        CHECK(page[5] == 0x0f && page[6] == 0x05);
+    }
+    printf("writable: ok\n");
+}
+
+static void run_moved(void)
+{
+    unsigned char *page = pages(PROT_READ | PROT_WRITE), *to = pages(PROT_READ | PROT_WRITE);
+
+    make(page, 64, tail, sizeof(tail));
+    call_all(page, 64);
+    CHECK(mremap(page, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to) == to);
+    CHECK(memcmp(to + 64, tail, sizeof(tail)) == 0);
+    call_all(to, 64);
+    printf("moved: ok\n");
+}
+
+/* A child has what its parent's code has become. */
+static void run_forked(void)
+{
+    unsigned char *page = pages(PROT_READ | PROT_WRITE);
+    int status;
+    pid_t pid;
+
+    make(page, 64, tail, sizeof(tail));
+    call_all(page, 64);
+    fflush(stdout);
+    pid = fork();
+    if (pid == 0) {
+        call_all(page, 64);
+        make(page, 128, tail, sizeof(tail));
+        call_all(page, 128);
+        _exit(5);
+    }
+    call_all(page, 64);
+    CHECK(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 5);
+    printf("forked: ok\n");
+}
+
+/* Not run without its name: the recorder refuses it. */
+static void run_int80(void)
+{
+    long result;
+
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(20) : "memory");
+    printf("int80: %s\n", result == getpid() ? "ok" : "another pid");
+}
+
+int main(int argc, char **argv)
+{
+    static const struct test_case cases[] = {
+        {"made", run_made},         {"borders", run_borders}, {"changed", run_changed},
+        {"writable", run_writable}, {"moved", run_moved},     {"forked", run_forked},
+    };
+
+    if (argc > 1 && strcmp(argv[1], "int80") == 0) {
+        run_int80();
+        return 0;
+    }
+    return run_cases(argc, argv, cases, sizeof(cases) / sizeof(*cases));
+}
