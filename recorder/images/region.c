@@ -142,16 +142,18 @@ static bool is_boundary(const struct around *a, size_t front, size_t behind, int
     return false;
 }
 
-/* Could some bytes near it be a branch to an instruction inside? Says yes too often: it looks at
- * every byte as if an instruction began there. */
+/* Could some bytes near it be a branch to an instruction inside? Says yes too often: outside of the
+ * region it looks at every byte as if an instruction began there. */
 static bool jumped_into(const struct around *a, size_t front, size_t behind)
 {
+    int start = a->front[front], end = a->behind[behind];
+
     for (int at = -(int)a->before; at < (int)a->after; at++) {
         struct decoded d;
 
-        if (at == a->front[front])
-            at = a->behind[behind];
-        if (at < (int)a->after && decode(a->code + at, (size_t)((int)a->after - at), &d) &&
+        if (at > start && at < end && !is_boundary(a, front, behind, at))
+            continue;
+        if (decode(a->code + at, (size_t)((int)a->after - at), &d) &&
             (d.flow == FLOW_BRANCH || d.flow == FLOW_BRANCH_SHORT || d.flow == FLOW_JUMP ||
              d.flow == FLOW_CALL) &&
             is_boundary(a, front, behind, at + d.length + d.relative))

@@ -26,6 +26,8 @@ struct piece {
 #define BYTES(...) (const uint8_t[]){__VA_ARGS__}, sizeof((const uint8_t[]){__VA_ARGS__})
 #define NOPS 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90, 0x90
 
+enum { BEHIND = 4 };
+
 static const struct piece pieces[] = {
     /* mov $39, %eax; syscall; ret */
     {"tail", BYTES(0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0xc3, 0xcc, 0xcc, 0xcc), 5, 39, 5, 7},
@@ -36,7 +38,8 @@ static const struct piece pieces[] = {
     /* mov $39, %rax; syscall; jmp back to it: what jumps to the call keeps the mov out */
     {"wide", BYTES(0x48, 0xc7, 0xc0, 39, 0, 0, 0, 0x0f, 0x05, 0xc3, 0x55), 7, 39, 7, 9},
     /* syscall; cmp $-4095, %rax; jae */
-    {"behind", BYTES(NOPS, 0x0f, 0x05, 0x48, 0x3d, 1, 0xf0, 0xff, 0xff, 0x73, 1, 0xc3), 8, 1, 0, 8},
+    [BEHIND] = {"behind", BYTES(NOPS, 0x0f, 0x05, 0x48, 0x3d, 1, 0xf0, 0xff, 0xff, 0x73, 1, 0xc3),
+                8, 1, 0, 8},
     /* syscall; jne to the next; nothing of five bytes without a target inside */
     {"target", BYTES(0x0f, 0x05, 0x90, 0x90, 0x90, 0x90, 0xeb, 0xfa), 0, 1, 0, 0},
     /* syscall; syscall: another call cannot be copied */
@@ -75,7 +78,7 @@ static void test_stub(void **state)
     int32_t back;
 
     (void)state;
-    assert_true(find(&pieces[3], &region));
+    assert_true(find(&pieces[BEHIND], &region));
     at = image_region_place(&region, START, START - 0xb000000, START - 0xa000000);
     assert_int_not_equal(at, 0);
     assert_true(image_region_fits(&region, START, at));
