@@ -10,6 +10,7 @@ ALL="nolibc hello_static hello hello_musl spin stray exceptions signals frames c
 [ $# -gt 0 ] || set -- $ALL
 for program in "$@"; do
     same_for_seeds "$program" "$PROGRAMS/$program"
+    same_lazily "$program" "$PROGRAMS/$program"
 done
 same hello_arguments 1 random "$PROGRAMS/hello" arguments 42
 finish

@@ -1,7 +1,7 @@
 #!/bin/bash
 # One seed, one run: a program whose output depends on the order of its threads alone gives one schedule
 # digest and one output, with one worker and with two, alone and under load. Many seeds give many outputs.
-# E2E_SAME_RUNS: runs with one seed (default 50).
+# E2E_SAME_RUNS: runs with one seed (default 50). E2E_PATCHING: static (default), lazy, off.
 . "$(dirname "$0")/lib.sh"
 . "$E2E/compare.sh"
 
@@ -12,6 +12,7 @@ tests:
   - name: racy
     command: ["$PROGRAMS/racy"]
     strategy: random
+    patching: $PATCHING
     timeout: 60s
 YAML
 
@@ -64,7 +65,7 @@ expect_one_run kept
 
 case_begin "two recordings with one seed are one run"
 for i in 1 2; do
-    run rrtest record --quiet -o "trace$i" --seed 7 --strategy random -- "$PROGRAMS/racy"
+    run rrtest record --quiet -o "trace$i" --seed 7 --strategy random --patching "$PATCHING" -- "$PROGRAMS/racy"
     expect_status 0
     cp "$OUT" "out$i"
 done

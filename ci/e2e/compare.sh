@@ -4,11 +4,13 @@
 #   same NAME SEED STRATEGY COMMAND...   one case: the recorded run and its replay with --verify print and
 #                                        return what the native run did. The trace is $TMP/trace.
 #   same_for_seeds NAME COMMAND...       round-robin, then random with the seeds 1..E2E_SEEDS (default 2)
+#   same_lazily NAME COMMAND...           the same with `--patching lazy`, and one random seed
 #   stat_of TRACE KEY                    a number or text out of stats --json
 #
-# Native and recorded runs get an empty TMPDIR, and run in $TMP.
+# E2E_PATCHING: static (default), lazy, off. Native and recorded runs get an empty TMPDIR, and run in $TMP.
 
 SEEDS=${E2E_SEEDS:-2}
+PATCHING=${E2E_PATCHING:-static}
 TIMEOUT=${E2E_TIMEOUT:-300}
 mkdir "$WORK/native" || exit 99
 
@@ -37,7 +39,7 @@ expect_as() {
 same() {
     local name=$1 seed=$2 strategy=$3
     shift 3
-    case_begin "$name, $strategy, seed $seed"
+    case_begin "$name, $strategy, seed $seed, $PATCHING"
     if [ ! -e "$WORK/native/$name.status" ]; then
         mkdir temporary
         run env TMPDIR="$TMP/temporary" "$@"
@@ -46,7 +48,7 @@ same() {
     fi
     mkdir temporary
     run env TMPDIR="$TMP/temporary" "$RRTEST" record --quiet -o "$TMP/trace" --seed "$seed" \
-        --strategy "$strategy" -- "$@"
+        --strategy "$strategy" --patching "$PATCHING" -- "$@"
     expect_as "$WORK/native/$name"
     run rrtest replay --quiet --verify "$TMP/trace"
     expect_as "$WORK/native/$name"
@@ -59,6 +61,12 @@ same_for_seeds() {
     for seed in $(seq "$SEEDS"); do
         same "$name" "$seed" random "$@"
     done
+}
+
+same_lazily() {
+    local name=$1
+    shift
+    PATCHING=lazy same "$name" 1 random "$@"
 }
 
 stat_of() {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "recorder/images/memory.h"
 #include "recorder/images/place.h"
 #include "recorder/images/plan.h"
 #include "recorder/images/stub.h"
@@ -246,7 +247,6 @@ struct little_plan {
 
 static bool fill_plan(const struct image_region *region, uint64_t start, struct little_plan *p)
 {
-    memset(p, 0, sizeof(*p));
     p->segment = (Elf64_Phdr){.p_type = PT_LOAD,
                               .p_flags = PF_R | PF_X,
                               .p_vaddr = start,
@@ -283,27 +283,34 @@ static bool fill_plan(const struct image_region *region, uint64_t start, struct 
     return true;
 }
 
+static bool take_places(const struct stub_part *part, struct image_region_stub *ret)
+{
+    if (part->map_count > sizeof(ret->place) / sizeof(*ret->place))
+        return false;
+    for (size_t i = 0; i < part->map_count; i++)
+        ret->place[ret->place_count++] =
+            (struct image_region_place){(uint8_t)part->map[i].at, (uint8_t)part->map[i].original,
+                                        part->map[i].state == STATE_HEAD};
+    return true;
+}
+
 bool image_region_emit(const struct image_region *region, uint64_t start, uint64_t stub,
                        struct image_region_stub *ret)
 {
-    static _Thread_local struct little_plan p;
+    struct little_plan *p = memory_zeroed(1, sizeof(*p));
     struct window w = {.last = region->count - 1u, .body_last = region->count - 1u};
 
-    memset(ret, 0, sizeof(*ret));
-    if (!fill_plan(region, start, &p) || !stub_emit(&p.plan, &w, stub, stub, &p.stub) ||
-        p.stub.hot.size > sizeof(ret->code) || p.stub.cold.size > 0)
-        return false;
-    ret->size = p.stub.hot.size;
-    memcpy(ret->code, p.stub.hot_code, ret->size);
-    for (size_t i = 0; i < p.stub.hot.map_count; i++) {
-        const struct stub_map *m = &p.stub.hot.map[i];
+    bool good = fill_plan(region, start, p) && stub_emit(&p->plan, &w, stub, stub, &p->stub) &&
+                p->stub.hot.size <= sizeof(ret->code) && p->stub.cold.size == 0;
 
-        if (ret->place_count == sizeof(ret->place) / sizeof(*ret->place))
-            return false;
-        ret->place[ret->place_count++] = (struct image_region_place){
-            (uint8_t)m->at, (uint8_t)m->original, m->state == STATE_HEAD};
+    memset(ret, 0, sizeof(*ret));
+    if (good) {
+        ret->size = p->stub.hot.size;
+        memcpy(ret->code, p->stub.hot_code, ret->size);
+        good = take_places(&p->stub.hot, ret);
     }
-    return true;
+    free(p);
+    return good;
 }
 
 void image_region_bytes(uint64_t start, size_t length, uint64_t target, uint8_t *ret)

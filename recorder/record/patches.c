@@ -129,17 +129,21 @@ static bool is_deferred(const struct patch_event *event)
 /* ---- who stands where --------------------------------------------------------------------------
  */
 
-#define OCCUPANTS_MAX 4096
-
+/* A growing list; only as long as one question. */
 struct crowd {
-    struct patch_occupant occupant[OCCUPANTS_MAX];
-    size_t count;
+    struct patch_occupant *occupant;
+    size_t count, capacity;
 };
 
 static void add_occupant(struct crowd *c, struct patch_occupant o)
 {
-    if (c->count < OCCUPANTS_MAX)
-        c->occupant[c->count++] = o;
+    if (c->count == c->capacity) {
+        c->capacity = c->capacity * 2 + 32;
+        c->occupant = realloc(c->occupant, c->capacity * sizeof(o));
+        if (!c->occupant)
+            abort();
+    }
+    c->occupant[c->count++] = o;
 }
 
 static bool is_there(const struct task *t, const struct space *space)
@@ -151,7 +155,6 @@ static bool is_there(const struct task *t, const struct space *space)
 static void gather(struct session *s, const struct space *space, const struct patch_site *site,
                    const struct task *but, struct crowd *ret)
 {
-    ret->count = 0;
     for (const struct task *t = s->tasks; t; t = t->next) {
         if (!is_there(t, space))
             continue;
@@ -171,17 +174,22 @@ static void gather(struct session *s, const struct space *space, const struct pa
     }
 }
 
-static const struct patch_occupant *occupant_of(struct session *s, const struct space *space,
-                                                const struct patch_site *site,
-                                                const struct task *but)
+/* The task that stands in the region, or 0. */
+static uint32_t occupant_of(struct session *s, const struct space *space,
+                            const struct patch_site *site, const struct task *but)
 {
-    static struct crowd crowd;
+    struct crowd crowd = {0};
+    const struct patch_occupant *found;
+    uint32_t task;
     unsigned blindness =
         (s->patch_faults & PATCH_FAULT_IGNORE_OCCUPANCY ? PATCH_BLIND_TO_ALL : 0) |
         (s->patch_faults & PATCH_FAULT_IGNORE_RESTART ? PATCH_BLIND_TO_RESTARTS : 0);
 
     gather(s, space, site, but, &crowd);
-    return patch_occupied(crowd.occupant, crowd.count, site->start, site->end, blindness);
+    found = patch_occupied(crowd.occupant, crowd.count, site->start, site->end, blindness);
+    task = found ? found->task : 0;
+    free(crowd.occupant);
+    return task;
 }
 
 /* A stopped task of the space through which memory is changed. */
@@ -344,13 +352,13 @@ static bool patch_at_entry(struct session *s, struct task *t, struct patch_site 
 
 static bool begin_at(struct session *s, struct task *t, struct patch_site *site)
 {
-    const struct patch_occupant *o = occupant_of(s, t->space, site, t);
+    uint32_t by = occupant_of(s, t->space, site, t);
     struct patch_event *event = &t->patch;
 
     if (s->patch_faults & PATCH_FAULT_FLAG_PER_TASK)
         t->patch_flag = site->instruction;
-    if (o)
-        input(s, t, site, event, PATCH_INPUT_OCCUPIED, o->task);
+    if (by)
+        input(s, t, site, event, PATCH_INPUT_OCCUPIED, by);
     else if (site->start != site->instruction)
         input(s, t, site, event, PATCH_INPUT_BEGINS_BEFORE, t->id);
     else if (!is_unchanged(t, site))
@@ -466,7 +474,7 @@ static void retry(struct session *s, struct task *t, struct space *space, struct
                   struct patch_event *event)
 {
     struct task *agent = agent_of(s, space, t);
-    const struct patch_occupant *o;
+    uint32_t by;
 
     if (s->patch_faults & PATCH_FAULT_FORGET_RETRY)
         return;
@@ -483,9 +491,9 @@ static void retry(struct session *s, struct task *t, struct space *space, struct
         input(s, t, site, event, PATCH_INPUT_CHANGED, 0);
         return;
     }
-    o = occupant_of(s, space, site, NULL);
-    if (o) {
-        input(s, t, site, event, PATCH_INPUT_OCCUPIED, o->task);
+    by = occupant_of(s, space, site, NULL);
+    if (by) {
+        input(s, t, site, event, PATCH_INPUT_OCCUPIED, by);
         return;
     }
     if (!input(s, t, site, event, PATCH_INPUT_FREE, 0))
