@@ -150,6 +150,16 @@ uint64_t patch_site_copy(const struct space *space, const struct patch_site *sit
     return 0;
 }
 
+bool patch_site_copies(const struct space *space, const struct patch_site *site, uint64_t address)
+{
+    if (site->planned)
+        return patch_site_copy(space, site, address) != 0;
+    for (size_t i = 0; i < site->region.count; i++)
+        if (site->region.offset[i] == address - site->start)
+            return true;
+    return false;
+}
+
 /* ---- stubs of no image -------------------------------------------------------------------------
  */
 

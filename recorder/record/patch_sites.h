@@ -36,6 +36,8 @@ struct patch_site *patch_site_new(struct session *s, struct task *t, uint64_t in
 /* Address of the copy of the instruction at `address` inside the region; 0: none begins there. */
 uint64_t patch_site_copy(const struct space *space, const struct patch_site *site,
                          uint64_t address);
+/* Will there be one, once the region is written? */
+bool patch_site_copies(const struct space *space, const struct patch_site *site, uint64_t address);
 /* A place for the stub of a site that is not planned, in a page that is mapped or in one to be
  * mapped: *ret_page, else 0. False: there is none. */
 bool patch_site_place(struct space *space, struct patch_site *site, uint64_t *ret_page);

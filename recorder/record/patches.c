@@ -170,7 +170,7 @@ static void gather(struct session *s, const struct space *space, const struct pa
             add_occupant(ret, (struct patch_occupant){
                                   .ip = t->regs.rip,
                                   .task = t->id,
-                                  .movable = patch_site_copy(space, site, t->regs.rip) != 0});
+                                  .movable = patch_site_copies(space, site, t->regs.rip)});
     }
 }
 
@@ -248,14 +248,27 @@ static int make_stub(struct session *s, struct task *t, struct patch_site *site,
     return error;
 }
 
+/* An event of no stop finds its task where the task's last event left it: if it has run since, to
+ * the entry of a call, that is an event first. */
+static void stand(struct session *s, struct task *t)
+{
+    if (!t || !t->needs_event || !t->call.active || t->call.entered)
+        return;
+    emit_begin(s, t, EVENT_ENTRY);
+    emit_end(s, t);
+    t->call.entered = true;
+}
+
 /* The patch, as one event. */
 static int write_region(struct session *s, struct task *t, struct patch_site *site)
 {
     uint8_t code[PATCH_REGION_MAX];
     uint64_t page, length = site->end - site->start;
-    bool made = !site->planned && !site->target, needs_event = t->needs_event;
-    int error = make_stub(s, t, site, &page);
+    bool made = !site->planned && !site->target;
+    int error;
 
+    stand(s, s->current);
+    error = make_stub(s, t, site, &page);
     if (error)
         return error;
     image_region_bytes(site->start, length, site->target, code);
@@ -280,7 +293,6 @@ static int write_region(struct session *s, struct task *t, struct patch_site *si
         emit_bytes(s, site->target, site->stub.code, site->stub.size);
     emit_bytes(s, site->start, code, length);
     emit_end(s, t);
-    t->needs_event = needs_event;
     return 0;
 }
 
@@ -331,26 +343,22 @@ static bool is_unchanged(const struct task *t, const struct patch_site *site)
 
 static void leave(struct session *s, struct task *t, struct space *space, struct patch_event event);
 
-/* At the entry, with the region its own: an ENTRY event is the stop after which the patch comes. */
-static bool patch_at_entry(struct session *s, struct task *t, struct patch_site *site)
+/* At the entry, with the region its own: the call goes on in the copy. */
+static void patch_at_entry(struct session *s, struct task *t, struct patch_site *site)
 {
     uint64_t copy;
 
-    emit_begin(s, t, EVENT_ENTRY);
-    emit_end(s, t);
-    t->call.entered = true;
     if (write_region(s, t, site) < 0) {
         t->patch.state = site->state = PATCH_ABANDONED;
-        return !t->call.stop_lost || call_reenter(s, t, &t->call) == 0;
+        return;
     }
     copy = patch_site_copy(t->space, site, t->regs.rip);
     if (patch_inside(t->regs.rip, site->start, site->end) && copy)
         queue(s, t, site, PATCH_MOVED, 0, copy);
     move_tasks(s, t->space, site);
-    return !t->call.stop_lost || call_reenter(s, t, &t->call) == 0;
 }
 
-static bool begin_at(struct session *s, struct task *t, struct patch_site *site)
+static void begin_at(struct session *s, struct task *t, struct patch_site *site)
 {
     uint32_t by = occupant_of(s, t->space, site, t);
     struct patch_event *event = &t->patch;
@@ -366,9 +374,8 @@ static bool begin_at(struct session *s, struct task *t, struct patch_site *site)
     else {
         /* the decision's event is that with the bytes */
         event->state = site->state = patch_step(event->state, PATCH_INPUT_CLEAR).next;
-        return patch_at_entry(s, t, site);
+        patch_at_entry(s, t, site);
     }
-    return true;
 }
 
 static void remove_frame(struct task *t, size_t index)
@@ -445,13 +452,14 @@ bool patches_call_begins(struct session *s, struct task *t)
         drop_left_frames(s, t, t->regs.rsp);
     leave(s, t, t->space, before);
     site = site_of(s, t, instruction);
-    if (!site)
-        return true;
-    if (site->state == PATCH_NONE || site->state == PATCH_ABANDONED)
+    if (site && (site->state == PATCH_NONE || site->state == PATCH_ABANDONED))
         input(s, t, site, &t->patch, PATCH_INPUT_REGION, 0);
-    else
+    else if (site)
         t->patch.state = PATCH_WANTED;
-    return begin_at(s, t, site);
+    if (site)
+        begin_at(s, t, site);
+    /* room for a stub may have cost the entry stop */
+    return !t->call.stop_lost || call_reenter(s, t, &t->call) == 0;
 }
 
 /* ---- and end -----------------------------------------------------------------------------------
