@@ -250,7 +250,7 @@ for key in ("stops", "ticks", "preemptions", "switches", "stray_entries"):
 assert stats["schedule_digest"]
 assert stats["syscalls"]["total"] > stats["syscalls"]["buffered"] > 10
 assert 10 < sum(stats["syscalls"]["by_name"].values()) <= stats["syscalls"]["total"]
-assert stats["syscalls"]["traced_by_name"]["prlimit64"] >= 1
+assert stats["syscalls"]["traced_by_name"]["mmap"] >= 1
 assert stats["patches"]["applied"] == 0
 PY
 run rrtest dump --json trace
@@ -297,7 +297,7 @@ assert doctor["probes"]["stop_us"] > 0' "$OUT"
 
 case_begin "doctor --image accounts for the loops of an image"
 for file in /lib64/ld-linux-x86-64.so.2 /lib/x86_64-linux-gnu/libc.so.6 /bin/bash \
-    "$(command -v python3)" "$(command -v perl)" "$(command -v git)"; do
+    /usr/bin/python3 /usr/bin/perl /usr/bin/git; do
     [ -e "$file" ] || continue
     run rrtest doctor --image "$(readlink -f "$file")"
     expect_status 0
