@@ -250,7 +250,8 @@ for key in ("stops", "ticks", "preemptions", "switches", "stray_entries"):
 assert stats["schedule_digest"]
 assert stats["syscalls"]["total"] > stats["syscalls"]["buffered"] > 10
 assert 10 < sum(stats["syscalls"]["by_name"].values()) <= stats["syscalls"]["total"]
-assert stats["syscalls"]["traced_by_name"]["prlimit64"] >= 1
+assert stats["syscalls"]["traced_by_name"]["mmap"] >= 1
+assert {"name": "mmap", "count": stats["syscalls"]["traced_by_name"]["mmap"]} in stats["syscalls"]["traced"]
 assert stats["patches"]["applied"] == 0
 PY
 run rrtest dump --json trace
