@@ -251,6 +251,7 @@ assert stats["schedule_digest"]
 assert stats["syscalls"]["total"] > stats["syscalls"]["buffered"] > 10
 assert 10 < sum(stats["syscalls"]["by_name"].values()) <= stats["syscalls"]["total"]
 assert stats["syscalls"]["traced_by_name"]["mmap"] >= 1
+assert {"name": "mmap", "count": stats["syscalls"]["traced_by_name"]["mmap"]} in stats["syscalls"]["traced"]
 assert stats["patches"]["applied"] == 0
 PY
 run rrtest dump --json trace

@@ -245,12 +245,12 @@ int64_t blob_getdents64(const struct blob_frame *f)
     const struct entry **e =
         (const struct entry **)(uintptr_t)(RECORDER_SCRATCH + RECORDER_SCRATCH_SIZE / 2);
     uint64_t fd = f->argument[0], size = (uint32_t)f->argument[2], used;
+    uint64_t room = size < ENTRIES_SIZE ? size : ENTRIES_SIZE;
     uint32_t *read = blob_fd_info(fd);
     struct kernel_stat st;
     int64_t count, at;
 
-    if (!(*blob_fd(fd) & PAGE_FD_DIRECTORY) || !read ||
-        !blob_may(f, 0, RING_SEGMENT + ENTRIES_SIZE))
+    if (!(*blob_fd(fd) & PAGE_FD_DIRECTORY) || !read || !blob_may(f, 0, RING_SEGMENT + room))
         return BLOB_DECLINE;
     at = seek(fd, 0, SEEK_CUR);
     if (at != 0)
@@ -261,9 +261,8 @@ int64_t blob_getdents64(const struct blob_frame *f)
     seek(fd, 0, SEEK_SET); /* for the recorder, should the program's buffer be a bad one */
     if (count > 0) {
         sort(e, count);
-        used =
-            encode(e, count, st.device == blob_facts()->tmpdir_device, st.device,
-                   (uint8_t *)(uintptr_t)f->argument[1], size < ENTRIES_SIZE ? size : ENTRIES_SIZE);
+        used = encode(e, count, st.device == blob_facts()->tmpdir_device, st.device,
+                      (uint8_t *)(uintptr_t)f->argument[1], room);
         if (used > 0 && seek(fd, count, SEEK_SET) == count) {
             *read = (uint32_t)count + 1;
             return blob_answer_with(f, (int64_t)used, f->argument[1], used);
