@@ -185,6 +185,7 @@ static void end(struct place *place)
             ;
     }
     close_fd(&place->reaper_pidfd);
+    close_fd(&place->own_pids);
     close_fd(&place->command);
     place->reaper = 0;
 }
@@ -225,7 +226,8 @@ static int make_with(struct place *place)
     while (read(place->command, &byte, 1) < 0 && errno == EINTR)
         ;
     place->reaper_pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    if (!(byte & READY) || place->reaper_pidfd < 0) {
+    place->own_pids = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+    if (!(byte & READY) || place->reaper_pidfd < 0 || place->own_pids < 0) {
         end(place);
         return -EPERM;
     }
@@ -244,13 +246,14 @@ static int make(struct place *place, uint32_t guards_off)
 
     if (tmpdir && mkdir(START_TMPDIR, 01777) == 0)
         chmod(START_TMPDIR, 01777);
-    *place = (struct place){.reaper_pidfd = -1, .command = -1};
+    *place = (struct place){.reaper_pidfd = -1, .own_pids = -1, .command = -1};
     if (guards_off & RECORD_GUARD_PIDS)
         return -EPERM;
     for (int attempt = 0; attempt < 4 && error; attempt++) {
         if ((attempt < 2 && geteuid() != 0) || ((attempt & 1) && !network))
             continue;
         *place = (struct place){.reaper_pidfd = -1,
+                                .own_pids = -1,
                                 .command = -1,
                                 .guards = guards_off,
                                 .tmpdir = tmpdir,
@@ -259,6 +262,11 @@ static int make(struct place *place, uint32_t guards_off)
         error = make_with(place);
     }
     return error;
+}
+
+int place_namespaces(const struct place *place)
+{
+    return CLONE_NEWNS | (place->network ? CLONE_NEWNET : 0);
 }
 
 bool place_addresses_are_fixed(void)
@@ -277,11 +285,11 @@ bool place_addresses_are_fixed(void)
 
 struct place *place_take(uint32_t guards_off, int *ret_error)
 {
-    static struct place place = {.reaper_pidfd = -1, .command = -1};
+    static struct place place = {.reaper_pidfd = -1, .own_pids = -1, .command = -1};
     static pid_t owner;
 
     if (owner != getpid()) { /* a forked worker makes its own */
-        place = (struct place){.reaper_pidfd = -1, .command = -1};
+        place = (struct place){.reaper_pidfd = -1, .own_pids = -1, .command = -1};
         owner = getpid();
     }
     if (place.reaper > 0 && (place.guards != guards_off || !ask(&place, REAPER_RESET)))

@@ -10,6 +10,7 @@
 struct place {
     pid_t reaper; /* 0: none */
     int reaper_pidfd;
+    int own_pids;        /* our own pid namespace, to go back to */
     int command;         /* our end of the reaper's socket */
     bool tmpdir;         /* START_TMPDIR is the run's own */
     bool own_proc;       /* /proc is the namespace's */
@@ -24,6 +25,8 @@ struct place *place_take(uint32_t guards_off, int *ret_error);
 /* After a run: kill whatever is left in it. `spoiled`: something stays behind that cleaning does
  * not reach (sockets in TIME_WAIT): the next run gets a new one. */
 void place_leave(struct place *place, bool spoiled);
+/* What a process joins through reaper_pidfd, besides user and pid namespace: CLONE_NEW*. */
+int place_namespaces(const struct place *place);
 /* Does the kernel leave randomisation of addresses out when asked to? */
 bool place_addresses_are_fixed(void);
 /* Is any process left besides the reaper? All of them are killed by asking. */

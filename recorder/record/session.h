@@ -307,6 +307,7 @@ struct session {
     struct record_result *result;
     struct rr_error *error;
     struct tracee_area area;
+    char *child_stack; /* of the process that becomes the program, until its exec */
     struct trace_writer *trace;
     struct image_store *images;
     struct sched *sched;

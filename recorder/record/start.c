@@ -1,50 +1,25 @@
-/* The run's namespaces (pid, mount, network) with an idle reaper as pid 1, and the launch of the
- * program under ptrace and the seccomp filter. See pid_namespaces(7), seccomp(2). */
+/* The launch of the program in the run's place, under ptrace, to the entry of its execve; and the
+ * end of everything that runs there. See pid_namespaces(7), ptrace(2). */
 #include "recorder/record/start.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
+#include "recorder/record/child.h"
 #include "recorder/record/file_facts.h"
 #include "recorder/record/notes.h"
 #include "recorder/record/place.h"
-#include "recorder/tracee/filter.h"
-
-/* ---- the program --------------------------------------------------------------------------- */
-
-struct child_plan {
-    struct session *s;
-    int go;                   /* read end: the tracer has seized us */
-    int status;               /* write end, cloexec: our pid, then errno of what failed */
-    int outside;              /* write end: the pid as its maker sees it; -1: not asked for */
-    char directory[PATH_MAX]; /* ours */
-};
-
-static void place_stdio(const struct record_options *o)
-{
-    int null = open("/dev/null", O_RDWR);
-    int fds[3] = {o->stdin_fd, o->stdout_fd, o->stderr_fd};
-
-    for (int i = 0; i < 3; i++)
-        fds[i] = fcntl(fds[i] >= 0 ? fds[i] : null, F_DUPFD, 1010);
-    for (int i = 0; i < 3; i++)
-        dup2(fds[i], i);
-}
 
 /* From a pipe, whatever the 10 ms timer does; 0 at its end. */
 static size_t read_pipe(int fd, void *ret, size_t size)
@@ -57,79 +32,9 @@ static size_t read_pipe(int fd, void *ret, size_t size)
     }
 }
 
-static void child_fail(int fd, int code)
-{
-    if (write(fd, &code, sizeof(code)) < 0)
-        _exit(126);
-    _exit(127);
-}
-
-static int place_namespaces(const struct place *place)
-{
-    return CLONE_NEWNS | (place->network ? CLONE_NEWNET : 0);
-}
-
-/* Without privileges the filter is allowed to those who can gain none. */
-static int install_filter(const struct tracee_area *area)
-{
-    int error =
-        geteuid() == 0 ? tracee_install_filter(area->blob_syscall, area->blob_untraced) : -EACCES;
-
-    if (error == -EACCES && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0)
-        error = tracee_install_filter(area->blob_syscall, area->blob_untraced);
-    return error;
-}
-
-static void child_main(const struct child_plan *plan)
-{
-    struct session *s = plan->s;
-    const struct record_options *o = s->options;
-    struct rlimit limit;
-    pid_t pid = getpid();
-    char byte;
-    int error;
-
-    if (write(plan->status, &pid, sizeof(pid)) != sizeof(pid))
-        _exit(127);
-    if (s->place && !s->place->user_namespace &&
-        setns(s->place->reaper_pidfd, place_namespaces(s->place)) < 0)
-        child_fail(plan->status, errno);
-    /* setns to a mount namespace moves to its root */
-    if (chdir(plan->directory) < 0 || (o->directory && chdir(o->directory) < 0))
-        child_fail(plan->status, errno);
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1024 && limit.rlim_max >= 1024) {
-        limit.rlim_cur = 1024;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-    setsid();
-    place_stdio(o);
-    dup2(s->area.memfd, TRACEE_FD_AREA);
-    dup2(s->area.socket_tracee, TRACEE_FD_SOCKET);
-    dup2(plan->go, 1000);
-    fcntl(1000, F_SETFD, FD_CLOEXEC);
-    dup2(plan->status, 1001);
-    fcntl(1001, F_SETFD, FD_CLOEXEC);
-    close_range(3, TRACEE_FD_AREA - 1, 0);
-    close_range(1002, ~0u, 0);
-    signal(SIGPIPE, SIG_DFL);
-    signal(SIGINT, SIG_DFL);
-    signal(SIGTERM, SIG_DFL);
-    signal(SIGCHLD, SIG_DFL);
-    if (!(o->guards_off & RECORD_GUARD_ASLR))
-        personality(ADDR_NO_RANDOMIZE);
-    umask(022);
-    if (read_pipe(1000, &byte, 1) != 1)
-        _exit(127);
-    error = install_filter(&s->area);
-    if (error)
-        child_fail(1001, -error);
-    execve(o->argv[0], o->argv, s->environment);
-    _exit(127);
-}
-
 /* Whoever joins a user namespace cannot leave it again, so a go-between does: what it makes is our
  * child. It stays dumpable, or we could not trace it (ptrace(2), access mode checking). */
-static void go_between(const struct child_plan *plan)
+static void go_between(struct child_plan *plan)
 {
     const struct place *place = plan->s->place;
     pid_t pid;
@@ -169,14 +74,6 @@ static pid_t launch_between(struct child_plan *plan)
     return pid < 0 ? -1 : pid;
 }
 
-static int enter_pid_namespace(struct session *s, int *own)
-{
-    if (!s->place)
-        return 0;
-    *own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-    return setns(s->place->reaper_pidfd, CLONE_NEWPID) < 0 ? -errno : 0;
-}
-
 /* PTRACE_SEIZE so that PTRACE_INTERRUPT works and group stops are told apart (ptrace(2)). */
 static int seize(pid_t pid)
 {
@@ -213,30 +110,30 @@ static int await_execve(struct session *s, pid_t pid, int status_fd)
     }
 }
 
-static pid_t launch(struct session *s, int go, int status)
+/* In the run's pid namespace, and in our memory. */
+static pid_t launch(struct child_plan *plan)
 {
-    struct child_plan plan = {.s = s, .go = go, .status = status, .outside = -1};
-    int own = -1;
+    struct session *s = plan->s;
     pid_t pid;
 
-    if (!getcwd(plan.directory, sizeof(plan.directory)))
-        strcpy(plan.directory, "/");
+    if (!getcwd(plan->directory, sizeof(plan->directory)))
+        strcpy(plan->directory, "/");
     if (s->place && s->place->user_namespace)
-        return launch_between(&plan);
-    if (enter_pid_namespace(s, &own) < 0)
+        return launch_between(plan);
+    s->child_stack = malloc(CHILD_STACK_SIZE);
+    if (!s->child_stack)
         return -1;
-    pid = fork();
-    if (pid == 0)
-        child_main(&plan);
-    if (own >= 0) {
-        setns(own, CLONE_NEWPID);
-        close(own);
-    }
+    if (s->place && setns(s->place->reaper_pidfd, CLONE_NEWPID) < 0)
+        return -1;
+    pid = clone(child_main, s->child_stack + CHILD_STACK_SIZE, CLONE_VM | SIGCHLD, plan);
+    if (s->place)
+        setns(s->place->own_pids, CLONE_NEWPID);
     return pid;
 }
 
 int start_program(struct session *s)
 {
+    struct child_plan plan = {.s = s, .outside = -1};
     int go[2], status[2];
     struct task *t;
     pid_t pid;
@@ -249,7 +146,9 @@ int start_program(struct session *s)
         return rr_error_set(s->error, -errno, "pipe: %s", strerror(errno));
     if (pipe2(status, O_CLOEXEC) < 0)
         return rr_error_set(s->error, -errno, "pipe: %s", strerror(errno));
-    pid = launch(s, go[0], status[1]);
+    plan.go = go[0];
+    plan.status = status[1];
+    pid = launch(&plan);
     close(go[0]);
     close(status[1]);
     if (pid < 0) {
@@ -323,6 +222,8 @@ void start_cleanup(struct session *s)
             if ((t->tid == t->process->tgid) == (leaders == 1))
                 reap(t->tid);
     reap_strangers();
+    free(s->child_stack);
+    s->child_stack = NULL;
     if (!s->place)
         return;
     while (!place_is_empty(s->place)) {

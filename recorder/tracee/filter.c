@@ -7,7 +7,8 @@
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/syscall.h>
-#include <unistd.h>
+
+#include "recorder/base/kernel.h"
 
 int tracee_install_filter(uint64_t batch_ip, uint64_t handlers_ip)
 {
@@ -26,11 +27,13 @@ int tracee_install_filter(uint64_t batch_ip, uint64_t handlers_ip)
     };
     struct sock_fprog program = {sizeof(code) / sizeof(*code), code};
 
+    int64_t result;
+
     /* the flag spares the tracee the speculation controls that older kernels tie to seccomp */
-    if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program) ==
-        0)
-        return 0;
-    if (errno != EINVAL)
-        return -errno;
-    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0 ? 0 : -errno;
+    result = kernel_call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW,
+                         (uint64_t)(uintptr_t)&program, 0);
+    if (result == -EINVAL)
+        result =
+            kernel_call(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, (uint64_t)(uintptr_t)&program, 0);
+    return (int)result;
 }
