@@ -78,6 +78,21 @@
            */
 #define PAGE_ZONE_NEXT 0x1f0
 #define RECORDER_TRACEE_FD 998 /* and the next one: the recorder's own in every tracee */
+/* A record that stands for several calls (RING_FLAG_RUN). */
+#define PAGE_RUN_RECORD \
+    0x200                    /* uint64: the last record of the ring, if it may be continued, or 0 */
+#define PAGE_RUN_END 0x208   /* uint64: PAGE_RING_USED behind it */
+#define PAGE_RUN_INDEX 0x210 /* uint64: replay only: calls answered from it so far... */
+#define PAGE_RUN_TICKS 0x218 /* ... and what PAGE_TICKS was at the first */
+/* The last record, if it is a run of clock_gettime: what continuing it needs. All of it holds until
+ * the next record or the next stop. */
+#define PAGE_CLOCK_RUN 0x220    /* uint64: address of its count, or 0 */
+#define PAGE_CLOCK_RUN_ID 0x228 /* the call's arguments */
+#define PAGE_CLOCK_RUN_TO 0x230
+#define PAGE_CLOCK_RUN_SECONDS 0x238
+#define PAGE_CLOCK_RUN_BASE                                               \
+    0x240 /* ns since then: this - PAGE_TICKS * 4 - PAGE_CALLS_LEFT * 400 \
+           */
 #define RECORDER_NS_PER_TICK 4
 #define RECORDER_NS_PER_CALL 400
 /* CLOCK_MONOTONIC and its kin at virtual time 0. */
@@ -123,6 +138,7 @@
 #define RECORDER_ACTIONS 0x70003000
 #define RECORDER_ACTION_SIZE 32
 
+#define RECORDER_STACK_BOTTOM 0x70004000
 #define RECORDER_STACK_TOP 0x70008000
 #define RECORDER_RING 0x70008000
 #define RECORDER_RING_SIZE 0x100000
@@ -139,6 +155,12 @@
 #define RING_FLAG_STDOUT 1 /* the first segment is not written anywhere: it is output */
 #define RING_FLAG_STDERR 2
 #define RING_FLAG_MAPS 4 /* changes the address space: made again in replay */
+/* The same call (number and first two arguments) several times, with nothing between: the last
+ * segment, at address 0, is how often (uint64). What the first one gave is in the record; the
+ * others' time (struct timespec at the second argument; of rdtsc the result, in half ns) is later
+ * by what the ticks and calls since then take. */
+#define RING_FLAG_RUN 8
+#define RING_NUMBER_RDTSC 0xfff0 /* no call: rdtsc or rdtscp; its first argument is where */
 
 /* Batches of remote calls: 16 entries of 64 bytes (number, six arguments, result). An fd argument
  * (rdi or r8) of PAGE_BATCH_LAST_FD means the descriptor that the last recvmsg of the batch

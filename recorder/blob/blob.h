@@ -20,6 +20,9 @@ enum blob_entry {
     BLOB_ENTRY_REPLAYED_CALL, /* the same in replay: answered from the ring */
     BLOB_ENTRY_UNTRACED,      /* the handlers' `syscall` */
     BLOB_ENTRY_TRACED,        /* a `syscall` that stops: calls of the program are made anew there */
+    BLOB_ENTRY_TRACED_RDTSC,
+    BLOB_ENTRY_REPLAYED_RDTSC,
+    BLOB_ENTRY_FRAME, /* of a call: from here on its frame is whole */
     BLOB_ENTRY_COUNT
 };
 

@@ -19,14 +19,16 @@ const uint8_t blob_needs[BLOB_CALL_LIMIT] = {
 };
 #undef CALL
 
+/* `rep movsb` takes long to start. */
 void blob_copy(void *to, const void *from, uint64_t length)
 {
-    if (length <= 64 && length % 8 == 0) {
-        uint64_t *a = to;
-        const uint64_t *b = from;
+    if (length <= 64) {
+        uint64_t words = length / 8;
 
-        for (uint64_t i = 0; i < length / 8; i++)
-            a[i] = b[i];
+        for (uint64_t i = 0; i < words; i++)
+            ((uint64_t *)to)[i] = ((const uint64_t *)from)[i];
+        for (uint64_t i = words * 8; i < length; i++)
+            ((uint8_t *)to)[i] = ((const uint8_t *)from)[i];
         return;
     }
     __asm__ volatile("cld; rep movsb" : "+D"(to), "+S"(from), "+c"(length) : : "memory");
@@ -83,6 +85,7 @@ int64_t record_end(struct record *r, int64_t result)
     *(uint32_t *)(uintptr_t)(r->start + RING_SIZE) = size;
     *(int64_t *)(uintptr_t)(r->start + RING_RESULT) = result;
     page_set(PAGE_CALLS_LEFT, page_get(PAGE_CALLS_LEFT) - 1);
+    page_set(PAGE_CLOCK_RUN, 0);
     page_set(PAGE_RING_USED, page_get(PAGE_RING_USED) + size);
     return result;
 }

@@ -120,6 +120,8 @@ int64_t blob_answer(const struct blob_frame *f, int64_t result);
 /* A call that wrote `length` bytes at one place, if it went well. */
 int64_t blob_answer_with(const struct blob_frame *f, int64_t result, uint64_t address,
                          uint64_t length);
+/* The same of a timespec at the second argument, already there. */
+int64_t blob_answer_time(const struct blob_frame *f, const uint64_t *timespec);
 
 /* ---- paths --------------------------------------------------------------------------------- */
 

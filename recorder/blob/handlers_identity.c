@@ -136,10 +136,9 @@ int64_t blob_sched_yield(const struct blob_frame *f)
 int64_t blob_clock_gettime(const struct blob_frame *f)
 {
     uint64_t *to = (uint64_t *)(uintptr_t)f->argument[1];
-    struct record r;
     uint64_t value;
 
-    if (!blob_may(f, 0, 32))
+    if (!blob_may(f, 0, 64))
         return BLOB_DECLINE;
     value = blob_now();
     switch (f->argument[0]) {
@@ -156,13 +155,18 @@ int64_t blob_clock_gettime(const struct blob_frame *f)
     default:
         return BLOB_DECLINE;
     }
-    if (f->argument[0] == CLOCK_REALTIME_COARSE || f->argument[0] == CLOCK_MONOTONIC_COARSE)
+    if (f->argument[0] == CLOCK_REALTIME_COARSE || f->argument[0] == CLOCK_MONOTONIC_COARSE) {
+        struct record r = record_begin(f, 0);
+
         value -= value % COARSE_NS;
+        to[0] = value / NS;
+        to[1] = value % NS;
+        record_add(&r, f->argument[1], to, 16);
+        return record_end(&r, 0);
+    }
     to[0] = value / NS;
     to[1] = value % NS;
-    r = record_begin(f, 0);
-    record_add(&r, f->argument[1], to, 16);
-    return record_end(&r, 0);
+    return blob_answer_time(f, to);
 }
 
 int64_t blob_gettimeofday(const struct blob_frame *f)

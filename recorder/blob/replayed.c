@@ -7,7 +7,10 @@
 
 #define PAGE_MASK 4095ull
 
+#define NS 1000000000ull
+
 int64_t blob_replay(const struct blob_frame *f);
+uint64_t blob_replay_rdtsc(uint64_t at);
 
 static uint64_t page_up(uint64_t address)
 {
@@ -64,18 +67,75 @@ static void change_maps(const struct blob_frame *f, const uint8_t *record, uint6
     }
 }
 
+/* Virtual ns since the run's first call, when it is at its index-th. */
+static uint64_t since_first(uint64_t index)
+{
+    if (index == 0)
+        page_set(PAGE_RUN_TICKS, page_get(PAGE_TICKS));
+    return (page_get(PAGE_RUN_TICKS) - page_get(PAGE_TICKS)) * RECORDER_NS_PER_TICK +
+           index * RECORDER_NS_PER_CALL;
+}
+
+static void add_ns(uint64_t *timespec, uint64_t ns)
+{
+    timespec[1] += ns;
+    timespec[0] += timespec[1] / NS;
+    timespec[1] %= NS;
+}
+
+static bool is_run(const uint8_t *record)
+{
+    return *(const uint16_t *)(uintptr_t)(record + RING_FLAGS) & RING_FLAG_RUN;
+}
+
+/* The record's call is answered: the next one is of the same run or behind it. Returns the ns to
+ * add to its answer. */
+static uint64_t pass_record(const uint8_t *record, uint64_t at)
+{
+    uint32_t size = *(const uint32_t *)(uintptr_t)(record + RING_SIZE);
+    uint64_t index, later;
+
+    if (!is_run(record)) {
+        page_set(PAGE_RING_READ, at + size);
+        return 0;
+    }
+    index = page_get(PAGE_RUN_INDEX);
+    later = since_first(index);
+    index++;
+    if (index >= *(const uint64_t *)(uintptr_t)(record + size - 8)) {
+        page_set(PAGE_RING_READ, at + size);
+        index = 0;
+    }
+    page_set(PAGE_RUN_INDEX, index);
+    return later;
+}
+
+uint64_t blob_replay_rdtsc(uint64_t address)
+{
+    uint64_t at = page_get(PAGE_RING_READ);
+    const uint8_t *record = (const uint8_t *)(uintptr_t)(RECORDER_RING + at);
+
+    if (at >= page_get(PAGE_RING_USED) ||
+        *(const uint16_t *)(uintptr_t)(record + RING_NUMBER) != RING_NUMBER_RDTSC ||
+        *(const uint64_t *)(uintptr_t)(record + RING_ARGUMENTS) != address)
+        return (uint64_t)BLOB_DECLINE;
+    return *(const uint64_t *)(uintptr_t)(record + RING_RESULT) + 2 * pass_record(record, at);
+}
+
 int64_t blob_replay(const struct blob_frame *f)
 {
     uint64_t at = page_get(PAGE_RING_READ);
     const uint8_t *record = (const uint8_t *)(uintptr_t)(RECORDER_RING + at);
     const uint64_t *argument = (const uint64_t *)(uintptr_t)(record + RING_ARGUMENTS);
+    uint64_t later;
     uint32_t size;
     int64_t result;
 
     if (at >= page_get(PAGE_RING_USED) ||
         *(const uint16_t *)(uintptr_t)(record + RING_NUMBER) != f->number)
         return BLOB_DECLINE;
-    for (int i = 0; i < 6; i++)
+    /* what the calls of a run have in the registers that they do not use is not the same */
+    for (int i = 0; i < (is_run(record) ? 2 : 6); i++)
         if (argument[i] != f->argument[i])
             return BLOB_DECLINE;
     size = *(const uint32_t *)(uintptr_t)(record + RING_SIZE);
@@ -90,6 +150,8 @@ int64_t blob_replay(const struct blob_frame *f)
     }
     if (*(const uint16_t *)(uintptr_t)(record + RING_FLAGS) & RING_FLAG_MAPS)
         change_maps(f, record, (uint64_t)result);
-    page_set(PAGE_RING_READ, at + size);
+    later = pass_record(record, at);
+    if (later)
+        add_ns((uint64_t *)(uintptr_t)f->argument[1], later);
     return result;
 }

@@ -2,7 +2,9 @@
 #include "recorder/debug/text_calls.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
+#include "include/rrtest/recorder_page.h"
 #include "recorder/debug/text.h"
 #include "recorder/events/ring.h"
 #include "recorder/syscalls/syscalls.h"
@@ -13,6 +15,11 @@
 
 static void format(const struct ring_call *call, char *text, char *result)
 {
+    if (call->number == RING_NUMBER_RDTSC) {
+        snprintf(text, CALL_TEXT_MAX, "rdtsc at ip 0x%" PRIx64, call->arguments[0]);
+        snprintf(result, RESULT_TEXT_MAX, "%" PRIu64, (uint64_t)call->result);
+        return;
+    }
     syscall_format(call->number, call->arguments, NULL, text, CALL_TEXT_MAX);
     syscall_format_result(call->number, call->result, result, RESULT_TEXT_MAX);
 }
@@ -31,6 +38,8 @@ void text_buffered(struct bytes *b, const struct event *e)
     for (bool first = true; next_of(e, &at, &call); first = false) {
         format(&call, text, result);
         text_put(b, "%s%s = %s", first ? " " : "; ", text, result);
+        if (ring_call_count(&call) > 1)
+            text_put(b, " (%" PRIu64 " times)", ring_call_count(&call));
     }
 }
 
@@ -55,7 +64,10 @@ void text_buffered_json(struct bytes *b, const struct event *e)
             text_put(b, "%s%" PRIu64, i ? ", " : "", call.arguments[i]);
         text_put(b, "], \"text\": ");
         json_put_string(b, text);
-        text_put(b, ", \"result\": %" PRId64 "}", call.result);
+        text_put(b, ", \"result\": %" PRId64, call.result);
+        if (ring_call_count(&call) > 1)
+            text_put(b, ", \"times\": %" PRIu64, ring_call_count(&call));
+        text_put(b, "}");
     }
     text_put(b, "]");
 }
@@ -66,8 +78,11 @@ size_t text_buffered_count(const struct event *e, uint64_t *by_number, size_t li
     uint64_t at = 0;
     size_t count = 0;
 
-    for (; next_of(e, &at, &call); count++)
-        if (call.number < limit)
-            by_number[call.number]++;
+    while (next_of(e, &at, &call)) {
+        if (call.number >= limit) /* an instruction */
+            continue;
+        by_number[call.number] += ring_call_count(&call);
+        count += ring_call_count(&call);
+    }
     return count;
 }

@@ -20,6 +20,15 @@ bool ring_next_segment(const struct ring_call *call, uint32_t *at, struct ring_s
     return true;
 }
 
+uint64_t ring_call_count(const struct ring_call *call)
+{
+    uint64_t count = 1;
+
+    if ((call->flags & RING_FLAG_RUN) && call->segments_size >= RING_SEGMENT + sizeof(count))
+        memcpy(&count, call->segments + call->segments_size - sizeof(count), sizeof(count));
+    return count;
+}
+
 bool ring_next_call(const uint8_t *data, uint64_t length, uint64_t *at, struct ring_call *ret)
 {
     const uint8_t *record = data + *at;
@@ -39,7 +48,8 @@ bool ring_next_call(const uint8_t *data, uint64_t length, uint64_t *at, struct r
     ret->segments_size = ret->size - RING_HEADER;
     while (ring_next_segment(ret, &inside, &segment))
         ;
-    if (inside != ret->segments_size)
+    if (inside != ret->segments_size ||
+        ((ret->flags & RING_FLAG_RUN) && inside < RING_SEGMENT + sizeof(uint64_t)))
         return false;
     *at += ret->size;
     return true;

@@ -25,6 +25,8 @@ struct ring_segment {
 /* The record at *at of data[0..length), *at then behind it. False: there is no whole record; *at ==
  * length is the proper end. Every segment of a record that is returned is whole. */
 bool ring_next_call(const uint8_t *data, uint64_t length, uint64_t *at, struct ring_call *ret);
+/* How many calls the record stands for. */
+uint64_t ring_call_count(const struct ring_call *call);
 /* The segment at *at of the record's segments (from 0), *at then behind it. False: no more. */
 bool ring_next_segment(const struct ring_call *call, uint32_t *at, struct ring_segment *ret);
 

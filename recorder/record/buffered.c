@@ -156,6 +156,7 @@ void buffered_load(struct session *s, struct task *t)
     uint64_t switches = switches_for(s, t);
     struct process *p = t->process;
 
+    *word(s, PAGE_RUN_RECORD) = *word(s, PAGE_CLOCK_RUN) = 0;
     *word(s, PAGE_SWITCHES) = (int64_t)switches;
     s->buffered->calls_loaded = switches ? calls_until_decision(s) : 0;
     *word(s, PAGE_CALLS_LEFT) = s->buffered->calls_loaded;
@@ -254,16 +255,18 @@ static void absorb_task(struct session *s, struct task *t, const struct call *c)
 /* What the models have to know of a call. */
 static void absorb_effects(struct session *s, struct task *t, const struct ring_call *r)
 {
-    struct call c = {.nr = r->number, .result = r->result};
+    struct call *c = &s->buffered->call; /* nothing else in it is ever set, and it is large */
 
-    memcpy(c.args, r->arguments, sizeof(c.args));
-    switch (c.nr) {
+    c->nr = r->number;
+    c->result = r->result;
+    memcpy(c->args, r->arguments, sizeof(c->args));
+    switch (c->nr) {
     case SYS_open:
     case SYS_openat:
     case SYS_creat:
     case SYS_epoll_create1:
-        if (c.result >= 0)
-            fds_replaced(s, t->files, (int)c.result);
+        if (c->result >= 0)
+            fds_replaced(s, t->files, (int)c->result);
         break;
     case SYS_pipe:
     case SYS_pipe2:
@@ -271,30 +274,30 @@ static void absorb_effects(struct session *s, struct task *t, const struct ring_
         absorb_pair(s, t, r);
         break;
     case SYS_close:
-        fds_replaced(s, t->files, (int)c.args[0]);
+        fds_replaced(s, t->files, (int)c->args[0]);
         break;
     case SYS_fcntl:
-        if (c.args[1] != F_DUPFD && c.args[1] != F_DUPFD_CLOEXEC)
+        if (c->args[1] != F_DUPFD && c->args[1] != F_DUPFD_CLOEXEC)
             break;
         __attribute__((fallthrough));
     case SYS_dup:
     case SYS_dup2:
     case SYS_dup3:
-        if (c.result >= 0)
-            fds_copied(s, t->files, (int)c.args[0], (int)c.result);
+        if (c->result >= 0)
+            fds_copied(s, t->files, (int)c->args[0], (int)c->result);
         break;
     case SYS_brk:
     case SYS_mmap:
     case SYS_munmap:
     case SYS_mprotect:
     case SYS_mremap:
-        buffered_absorb_maps(s, t, r, &c);
+        buffered_absorb_maps(s, t, r, c);
         break;
     case SYS_rt_sigaction:
-        absorb_action(t, r, &c);
+        absorb_action(t, r, c);
         break;
     default:
-        absorb_task(s, t, &c);
+        absorb_task(s, t, c);
         break;
     }
 }
@@ -304,8 +307,10 @@ static void absorb_one(struct session *s, struct task *t, const struct ring_call
     struct ring_segment segment;
     uint32_t at = 0;
 
-    s->result->statistics.syscalls_total++;
-    s->result->statistics.syscalls_buffered++;
+    if (r->number != RING_NUMBER_RDTSC) {
+        s->result->statistics.syscalls_total += ring_call_count(r);
+        s->result->statistics.syscalls_buffered += ring_call_count(r);
+    }
     absorb_output(s, r);
     absorb_effects(s, t, r);
     while (ring_next_segment(r, &at, &segment))

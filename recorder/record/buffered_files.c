@@ -13,6 +13,7 @@
 
 #include "include/rrtest/recorder_page.h"
 #include "recorder/base/file.h"
+#include "recorder/blob/blob.h"
 #include "recorder/record/buffered_state.h"
 #include "recorder/record/fds.h"
 #include "recorder/record/file_facts.h"
@@ -44,7 +45,7 @@ static void add_device(struct session *s, const char *path)
 {
     struct stat st;
 
-    if (stat(path, &st) < 0 || !is_plain_path(path) || file_facts_is_private(s, st.st_dev))
+    if (stat(path, &st) < 0)
         return;
     for (unsigned i = 0; i < PAGE_DEVICES_MAX; i++) {
         volatile int64_t *at = tracee_page_word(&s->area, PAGE_DEVICES + 8 * i);
@@ -52,7 +53,8 @@ static void add_device(struct session *s, const char *path)
         if (*at == (int64_t)st.st_dev)
             return;
         if (*at == 0) {
-            *at = (int64_t)st.st_dev;
+            if (is_plain_path(path) && !file_facts_is_private(s, st.st_dev))
+                *at = (int64_t)st.st_dev;
             return;
         }
     }
@@ -105,6 +107,9 @@ void buffered_start(struct session *s)
     if (!s->buffered)
         abort();
     bytes_init(&s->buffered->output);
+    if (o->guards_off & RECORD_GUARD_RDTSC)
+        *tracee_page_word(&s->area, PAGE_ENTRY_RDTSC) =
+            (int64_t)blob_address(BLOB_ENTRY_TRACED_RDTSC);
     hide_inodes(s);
     trace_some(s);
     if (o->patching == RECORD_PATCHING_OFF)

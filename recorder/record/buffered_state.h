@@ -21,6 +21,7 @@ struct buffered {
     struct bytes output;
     struct map_op *maps; /* applied to the model already */
     size_t map_count, map_capacity;
+    struct call call;     /* a record's, for those who want one */
     int64_t calls_loaded; /* PAGE_CALLS_LEFT as it was looked at last */
     bool emitting;
     struct files *files; /* whose descriptors the page knows */

@@ -78,6 +78,12 @@ void buffered_leave(struct session *s, struct task *t)
     struct blob_frame f;
     uint64_t top = RECORDER_STACK_TOP - RECORDER_PAGE_ADDRESS;
 
+    if (t->regs.rip < blob_address(BLOB_ENTRY_FRAME)) { /* nothing can fail there */
+        t->regs.rip = t->regs.rcx;
+        if (t->regs.rsp <= RECORDER_STACK_TOP && t->regs.rsp > RECORDER_STACK_BOTTOM)
+            t->regs.rsp = (uint64_t)*tracee_page_word(&s->area, PAGE_CALL_RSP);
+        return;
+    }
     memcpy(&f, s->area.page + top - sizeof(f), sizeof(f));
     t->regs.rax = f.number;
     t->regs.rdi = f.argument[0];

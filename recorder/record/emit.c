@@ -110,8 +110,8 @@ void emit_bytes(struct session *s, uint64_t address, const void *data, uint64_t 
 {
     if (!s->trace)
         return;
-    bytes_append(&s->building.data, data, length);
     add_write(s, address, length);
+    s->building.writes[s->building.event.write_count - 1].data = data;
 }
 
 void emit_map(struct session *s, struct task *t, const struct map_op *op)
@@ -235,6 +235,8 @@ void emit_end_registers(struct session *s, struct task *t, const struct user_reg
     e->maps = s->building.maps;
     e->file_writes = s->building.file_writes;
     for (size_t i = 0; i < e->write_count; i++) {
+        if (e->writes[i].data)
+            continue;
         e->writes[i].data = at;
         at += e->writes[i].length;
     }

@@ -72,6 +72,7 @@ struct space {
     uint64_t zone_start, zone_end; /* where images are placed; reserved at exec */
     uint64_t zone_next;            /* top-down */
     int64_t zone_shift;            /* from an image to its stub area */
+    bool has_area;                 /* the recorder's area is mapped */
     bool rewritten_nothing;        /* some executable mapping runs without ticks */
     struct patch_sites patches;
 };
@@ -410,7 +411,7 @@ void emit_file_write(struct session *s, uint32_t file, uint64_t offset, const vo
                      uint64_t length);
 void emit_output(struct session *s, int stream, const void *data, uint64_t length);
 void emit_xstate(struct session *s, const uint8_t *data, size_t length);
-/* Bytes that stand at the address already, or will in replay. */
+/* Bytes that stand at the address already, or will in replay; not copied before the event ends. */
 void emit_bytes(struct session *s, uint64_t address, const void *data, uint64_t length);
 /* As emit_map(), of an operation that the model has had already. */
 void emit_map_applied(struct session *s, const struct map_op *op);

@@ -92,6 +92,7 @@ int replay_check_calls(struct replay_session *r, const struct replay_task *t)
     (void)t;
     *tracee_page_word(&r->area, PAGE_RING_USED) = 0;
     *tracee_page_word(&r->area, PAGE_RING_READ) = 0;
+    *tracee_page_word(&r->area, PAGE_RUN_INDEX) = 0;
     if (read == used)
         return 0;
     if (read < used && used <= RECORDER_RING_SIZE)

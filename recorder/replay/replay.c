@@ -231,6 +231,8 @@ static int fill_page(struct replay_session *r)
     *tracee_page_word(&r->area, PAGE_CPUID_COUNT) =
         (int64_t)(meta->cpuid_length / RECORDER_CPUID_ENTRY_SIZE);
     *tracee_page_word(&r->area, PAGE_ENTRY_CALL) = (int64_t)blob_address(BLOB_ENTRY_REPLAYED_CALL);
+    *tracee_page_word(&r->area, PAGE_ENTRY_RDTSC) =
+        (int64_t)blob_address(BLOB_ENTRY_REPLAYED_RDTSC);
     return 0;
 }
 

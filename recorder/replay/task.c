@@ -245,6 +245,8 @@ int replay_task_resume(struct replay_session *r, struct replay_task *t, int requ
         return replay_failed(r, -EBADMSG, "task %u has to run, but is in a system call", t->id);
     t->ticks_loaded = ticks;
     t->atomics_loaded = atomics;
+    /* a run of calls that goes on counts from its first one (RING_FLAG_RUN) */
+    *tracee_page_word(&r->area, PAGE_RUN_TICKS) += ticks - *tracee_page_word(&r->area, PAGE_TICKS);
     *tracee_page_word(&r->area, PAGE_TICKS) = ticks;
     *tracee_page_word(&r->area, PAGE_ATOMICS) = atomics;
     if (t->armed && processor_traps_cpuid())

@@ -60,6 +60,28 @@ static void test_round(void **state)
     assert_int_equal(at, length);
 }
 
+static void test_run(void **state)
+{
+    uint8_t ring[256] = {0};
+    const uint32_t lengths[] = {16, 8};
+    const uint64_t count = 7;
+    uint16_t flags = RING_FLAG_RUN;
+    uint64_t length = make(ring, 9, lengths, 2), at = 0;
+    struct ring_call call;
+
+    (void)state;
+    memcpy(ring + length - 8, &count, 8);
+    assert_true(ring_next_call(ring, length, &at, &call));
+    assert_int_equal(ring_call_count(&call), 1);
+    memcpy(ring + RING_FLAGS, &flags, 2);
+    at = 0;
+    assert_true(ring_next_call(ring, length, &at, &call));
+    assert_int_equal(ring_call_count(&call), 7);
+    length = make(ring, 9, NULL, 0); /* no place for a count */
+    at = 0;
+    assert_false(ring_next_call(ring, length, &at, &call));
+}
+
 /* Every byte changed to every value, every length: the reader ends, inside the data. The copy is as
  * large as the data, so that the sanitizer sees a step too far. */
 static void test_damage(void **state)
@@ -89,7 +111,8 @@ static void test_damage(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round), cmocka_unit_test(test_damage)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_round), cmocka_unit_test(test_run),
+                                       cmocka_unit_test(test_damage)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
