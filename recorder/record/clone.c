@@ -289,14 +289,6 @@ enum call_action model_execve(struct session *s, struct task *t, struct call *c)
             return CALL_GONE;
         if (stop.kind == STOP_EXEC) {
             after_exec(s, t, leader);
-            /* registers set before the exit stop would get execve's result written over rax */
-            do {
-                if (ptrace(PTRACE_SYSCALL, t->tid, 0, 0) < 0)
-                    return CALL_GONE;
-                got = session_wait(s, t->tid, &stop);
-                s->result->statistics.stops++;
-            } while (got == 1 && stop.kind != STOP_SYSCALL_EXIT && stop.kind != STOP_DEAD &&
-                     stop.kind != STOP_EXIT);
             t->call.active = false;
             t->process->execing = false;
             space_exec(s, t);

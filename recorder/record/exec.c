@@ -32,34 +32,50 @@ struct vma {
     char path[256];
 };
 
-static size_t read_vmas(pid_t tid, struct vma *ret, size_t max)
+/* A line of /proc/PID/maps (proc_pid_maps(5)); false: it is none. */
+static bool parse_vma(char *line, struct vma *ret)
 {
-    char path[64], line[512];
-    size_t n = 0;
-    FILE *file;
+    char *at = line, *prot;
+
+    ret->start = strtoull(at, &at, 16);
+    if (*at != '-')
+        return false;
+    ret->end = strtoull(at + 1, &at, 16);
+    prot = at + 1;
+    if (strlen(at) < 6)
+        return false;
+    ret->offset = strtoull(at + 6, &at, 16);
+    ret->prot = (prot[0] == 'r' ? PROT_READ : 0u) | (prot[1] == 'w' ? PROT_WRITE : 0u) |
+                (prot[2] == 'x' ? PROT_EXEC : 0u);
+    ret->flags = prot[3] == 's' ? MAP_SHARED : MAP_PRIVATE;
+    for (int fields = 0; fields < 2; fields++) { /* device, inode */
+        at += strspn(at, " ");
+        at += strcspn(at, " ");
+    }
+    at += strspn(at, " ");
+    snprintf(ret->path, sizeof(ret->path), "%s", at);
+    return true;
+}
+
+#define VMAS_MAX 64
+
+/* A fresh space has a dozen. */
+static size_t read_vmas(pid_t tid, struct vma ret[VMAS_MAX])
+{
+    char path[64], text[16384], *line, *next = text;
+    size_t n = 0, length = 0;
+    ssize_t got = 1;
+    cleanup_fd int fd = -1;
 
     snprintf(path, sizeof(path), "/proc/%d/maps", tid);
-    file = fopen(path, "re");
-    if (!file)
-        return 0;
-    while (n < max && fgets(line, sizeof(line), file)) {
-        struct vma *v = &ret[n];
-        char prot[8];
-        unsigned long start, end, offset;
-
-        v->path[0] = '\0';
-        if (sscanf(line, "%lx-%lx %7s %lx %*s %*s %255[^\n]", &start, &end, prot, &offset,
-                   v->path) < 4)
-            continue;
-        v->start = start;
-        v->end = end;
-        v->offset = offset;
-        v->prot = (prot[0] == 'r' ? PROT_READ : 0u) | (prot[1] == 'w' ? PROT_WRITE : 0u) |
-                  (prot[2] == 'x' ? PROT_EXEC : 0u);
-        v->flags = prot[3] == 's' ? MAP_SHARED : MAP_PRIVATE;
-        n++;
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && got > 0 && length < sizeof(text) - 1) {
+        got = read(fd, text + length, sizeof(text) - 1 - length);
+        length += got > 0 ? (size_t)got : 0;
     }
-    fclose(file);
+    text[length] = '\0';
+    while (n < VMAS_MAX && (line = strsep(&next, "\n")))
+        n += parse_vma(line, &ret[n]);
     return n;
 }
 
@@ -77,49 +93,6 @@ static int open_vma(pid_t tid, const struct vma *v)
         fd = open(path, O_RDONLY | O_CLOEXEC);
     }
     return fd;
-}
-
-/* mmap through the not yet mapped blob: code written over the entry point. */
-static int early_call(struct task *t, uint64_t nr, const uint64_t args[6], int64_t *ret)
-{
-    static const uint8_t code[] = {0x0f, 0x05, 0xcc};
-    uint8_t saved[sizeof(code)];
-    uint64_t at = t->regs.rip;
-    int error = tracee_read_forced(t->tid, at, saved, sizeof(saved));
-
-    if (!error)
-        error = tracee_write_forced(t->tid, at, code, sizeof(code));
-    if (!error)
-        error = tracee_call_at(t->tid, &t->regs, at, nr, args, ret);
-    if (!error)
-        error = tracee_write_forced(t->tid, at, saved, sizeof(saved));
-    return error;
-}
-
-static int map_area(struct task *t)
-{
-    const struct {
-        uint64_t address, length, prot, flags, offset;
-    } part[] = {
-        {RECORDER_PAGE_ADDRESS, RECORDER_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-         0},
-        {RECORDER_BLOB_ADDRESS, RECORDER_BLOB_SIZE, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED,
-         RECORDER_PAGE_SIZE},
-    };
-
-    for (size_t i = 0; i < 2; i++) {
-        int64_t result;
-        int error = early_call(t, SYS_mmap,
-                               (uint64_t[6]){part[i].address, part[i].length, part[i].prot,
-                                             part[i].flags, TRACEE_FD_AREA, part[i].offset},
-                               &result);
-
-        if (error)
-            return error;
-        if ((uint64_t)result != part[i].address)
-            return result < 0 ? (int)result : -EINVAL;
-    }
-    return 0;
 }
 
 static void reserve(struct session *s, struct task *t, uint64_t start, uint64_t length,
@@ -141,30 +114,48 @@ static void reserve(struct session *s, struct task *t, uint64_t start, uint64_t 
                   image_store_name(s->images, SPACE_HIDDEN_NAME));
 }
 
-/* Stack at entry: argc, argv, NULL, envp, NULL, auxv (elf(5), SysV ABI 3.4.1). */
-static int fix_auxv(struct session *s, struct task *t)
+static int set_auxv(struct session *s, struct task *t, uint64_t address, const uint64_t entry[2])
 {
-    uint64_t sp = t->regs.rsp, word[2];
-    int nulls = 0;
+    uint64_t ignored = AT_IGNORE;
     uint8_t random[16];
 
-    for (sp += 8; nulls < 2; sp += 8) {
-        if (tracee_read(t->tid, sp, word, 8) < 0)
+    if (entry[0] == AT_SYSINFO_EHDR && !(s->options->guards_off & RECORD_GUARD_VDSO))
+        return tracee_write(t->tid, address, &ignored, 8);
+    if (entry[0] != AT_RANDOM || (s->options->guards_off & RECORD_GUARD_AT_RANDOM))
+        return 0;
+    random_fill(&s->data, random, sizeof(random));
+    return tracee_write(t->tid, entry[1], random, sizeof(random));
+}
+
+/* Stack at entry: argc, argv, NULL, envp, NULL, auxv (elf(5), SysV ABI 3.4.1). Read in pieces: it
+ * may be megabytes of arguments. */
+static int fix_auxv(struct session *s, struct task *t)
+{
+    uint64_t sp = t->regs.rsp + 8, word[512], entry[2];
+    int nulls = 0, error;
+
+    while (nulls < 2) {
+        size_t count = tracee_read_some(t->tid, sp, word, sizeof(word)) / 8, i = 0;
+
+        if (count == 0)
             return -EFAULT;
-        nulls += word[0] == 0;
+        while (i < count && nulls < 2)
+            nulls += word[i++] == 0;
+        sp += 8 * i;
     }
-    for (;; sp += 16) {
-        if (tracee_read(t->tid, sp, word, 16) < 0)
-            return -EFAULT;
-        if (word[0] == AT_NULL)
-            return 0;
-        if (word[0] == AT_SYSINFO_EHDR && !(s->options->guards_off & RECORD_GUARD_VDSO)) {
-            word[0] = AT_IGNORE;
-            tracee_write(t->tid, sp, word, 8);
-        } else if (word[0] == AT_RANDOM && !(s->options->guards_off & RECORD_GUARD_AT_RANDOM)) {
-            random_fill(&s->data, random, sizeof(random));
-            tracee_write(t->tid, word[1], random, sizeof(random));
+    for (size_t at = 0, count = 0;; at += 2, sp += 16) {
+        if (at + 2 > count) {
+            count = tracee_read_some(t->tid, sp, word, sizeof(word)) / 8;
+            at = 0;
         }
+        if (count < 2)
+            return -EFAULT;
+        memcpy(entry, &word[at], sizeof(entry));
+        if (entry[0] == AT_NULL)
+            return 0;
+        error = set_auxv(s, t, sp, entry);
+        if (error)
+            return error;
     }
 }
 
@@ -261,15 +252,13 @@ static void set_program_name(struct task *t)
 
 static int setup(struct session *s, struct task *t)
 {
-    struct vma vma[64];
-    size_t count = read_vmas(t->tid, vma, 64);
+    struct vma vma[VMAS_MAX];
+    size_t count = read_vmas(t->tid, vma);
     uint64_t lowest_top = UINT64_MAX;
     struct exec_files files = {0};
     struct tracee_batch batch = {0};
-    int error = map_area(t);
+    int error;
 
-    if (error)
-        return error;
     for (size_t i = 0; i < count; i++) {
         bool kernel_page = strncmp(vma[i].path, "[v", 2) == 0;
 
@@ -321,6 +310,7 @@ int space_exec(struct session *s, struct task *t)
     patches_task_leaves(s, t, left);
     space_unref(left);
     tracee_get_regs(t->tid, &t->regs);
+    t->regs.rax = 0; /* written by the kernel behind this stop: execve's result */
     tracee_reset_xstate(t->tid);
     t->at_seccomp = false;
     t->regs.orig_rax = (unsigned long long)-1;

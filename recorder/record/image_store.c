@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "recorder/base/file.h"
@@ -18,8 +19,18 @@ struct image_entry {
     char *why; /* there is none, or no cache for it; NULL: all is well */
 };
 
+#define COPIES_MAX (256ull << 20) /* bytes, of all of them */
+
+struct copy_entry {
+    char *key;
+    int fd;
+};
+
 struct image_store {
     char directory[PATH_MAX];
+    struct copy_entry *copy;
+    size_t copy_count;
+    uint64_t copy_bytes;
     struct image_entry *entry;
     size_t count;
     char **names;
@@ -100,6 +111,38 @@ struct image *image_store_image(struct image_store *store, int fd, const struct 
     *spent_ns += now_ns() - before;
     *ret_why = e->why;
     return e->image;
+}
+
+static void forget_copies(struct image_store *store)
+{
+    for (size_t i = 0; i < store->copy_count; i++) {
+        close_fd(&store->copy[i].fd);
+        free(store->copy[i].key);
+    }
+    store->copy_count = 0;
+    store->copy_bytes = 0;
+}
+
+int image_store_copy(struct image_store *store, const char *key, int fd, uint64_t size)
+{
+    cleanup_fd int copy = -1;
+
+    for (size_t i = 0; i < store->copy_count; i++)
+        if (strcmp(store->copy[i].key, key) == 0)
+            return store->copy[i].fd;
+    if (size > COPIES_MAX)
+        return -1;
+    copy = memfd_create("rrtest-file", MFD_CLOEXEC);
+    if (copy < 0 || file_copy(fd, copy) < 0)
+        return -1;
+    if (store->copy_bytes + size > COPIES_MAX)
+        forget_copies(store);
+    store->copy = realloc(store->copy, (store->copy_count + 1) * sizeof(*store->copy));
+    if (!store->copy)
+        abort();
+    store->copy_bytes += size;
+    store->copy[store->copy_count] = (struct copy_entry){strdup(key), take_fd(&copy)};
+    return store->copy[store->copy_count++].fd;
 }
 
 const char *image_store_name(struct image_store *store, const char *name)

@@ -231,9 +231,41 @@ static int finish_trace(struct session *s)
     return error;
 }
 
+/* A worker's runs share one area, one after the other: its pages are made once. A forked worker
+ * makes its own. */
+static struct kept_area {
+    struct tracee_area area;
+    pid_t owner; /* 0: nothing is kept */
+} kept_area;
+
+static int take_area(struct tracee_area *ret)
+{
+    pid_t owner = kept_area.owner;
+
+    kept_area.owner = 0;
+    if (owner != getpid()) {
+        if (owner)
+            tracee_area_close(&kept_area.area);
+        return tracee_area_open(ret);
+    }
+    *ret = kept_area.area;
+    return tracee_area_renew(ret);
+}
+
+/* Behind a run of which nothing is left. */
+static void keep_area(struct tracee_area *area)
+{
+    if (kept_area.owner)
+        tracee_area_close(area);
+    else
+        kept_area = (struct kept_area){*area, getpid()};
+    area->memfd = area->socket = area->socket_tracee = -1;
+    area->page = NULL;
+}
+
 static int prepare(struct session *s, const struct record_options *o)
 {
-    int error = tracee_area_open(&s->area);
+    int error = take_area(&s->area);
 
     if (error)
         return rr_error_set(s->error, error, "the recorder area cannot be made: %s",
@@ -309,10 +341,13 @@ int record_run(const struct record_options *options, struct record_result *ret,
         trace_writer_close(s.trace);
     }
     free(s.environment);
-    if (s.sched)
+    if (s.sched) {
+        if (!code)
+            keep_area(&s.area);
         session_done(&s);
-    else
+    } else {
         tracee_area_close(&s.area);
+    }
     return code;
 }
 

@@ -1,7 +1,6 @@
 /* Images laid over text, and mapped files in the trace. */
 #include "recorder/record/space.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -50,6 +49,21 @@ uint32_t space_known_file(struct session *s, const struct stat *st, const char *
     return 0;
 }
 
+/* The worker's copy of the file. Not of one that was written just now: the next write might leave
+ * it size and time. */
+static bool kept_copy(struct session *s, const char *key, const struct stat *st, int *fd)
+{
+    int copy;
+
+    if (s->options->trace_directory ||
+        (uint64_t)st->st_mtim.tv_sec * 1000000000u + 2000000000u > s->epoch_real)
+        return false;
+    copy = image_store_copy(s->images, key, *fd, (uint64_t)st->st_size);
+    if (copy >= 0)
+        *fd = copy;
+    return copy >= 0;
+}
+
 uint32_t space_trace_file(struct session *s, int fd, enum trace_file_kind kind, const char *name)
 {
     char key[128];
@@ -69,6 +83,8 @@ uint32_t space_trace_file(struct session *s, int fd, enum trace_file_kind kind, 
             (kind == TRACE_FILE_CONTENT &&
              (uint64_t)st.st_mtim.tv_sec * 1000000000u + 3600u * 1000000000ull > s->epoch_real);
 
+        if (copy_now && kind == TRACE_FILE_CONTENT && kept_copy(s, key, &st, &fd))
+            copy_now = false;
         if (trace_writer_file(s->trace, kind, key, name, fd, copy_now, &id, s->error) < 0) {
             session_fail(s, RECORD_VERDICT_UNSUPPORTED, "a mapped file cannot be kept: %s",
                          s->error ? s->error->message : "");
@@ -136,25 +152,18 @@ void space_forget(struct space *space, uint64_t start, uint64_t end)
     space->image_count = kept;
 }
 
-/* The load bias: address of the mapped offset minus the address that its program header wants. */
-static bool find_bias(int fd, uint64_t address, uint64_t offset, uint64_t *ret_bias)
+/* The load bias: address of the mapped offset minus the address that its program header wants. An
+ * image's overlays are where the file's own executable pages are. */
+static bool find_bias(const struct image *image, uint64_t address, uint64_t offset,
+                      uint64_t *ret_bias)
 {
-    Elf64_Ehdr header;
-    Elf64_Phdr program[64];
+    for (size_t i = 0; i < image_segment_count(image); i++) {
+        const struct image_segment *g = image_segment(image, i);
 
-    if (file_pread_all(fd, &header, sizeof(header), 0) < 0 || header.e_phnum > 64 ||
-        header.e_phentsize != sizeof(*program) ||
-        file_pread_all(fd, program, header.e_phnum * sizeof(*program), header.e_phoff) < 0)
-        return false;
-    for (int i = 0; i < header.e_phnum; i++) {
-        const Elf64_Phdr *p = &program[i];
-
-        if (p->p_type != PT_LOAD || !(p->p_flags & PF_X))
+        if (g->stubs || offset < g->file_offset || offset >= g->file_offset + g->length)
             continue;
-        if (offset >= page_down(p->p_offset) && offset < p->p_offset + p->p_filesz) {
-            *ret_bias = address - (p->p_vaddr - p->p_offset + offset);
-            return true;
-        }
+        *ret_bias = address - (g->address + offset - g->file_offset);
+        return true;
     }
     return false;
 }
@@ -201,7 +210,9 @@ int space_run_batch(struct session *s, struct task *t, struct tracee_batch *batc
     s->result->statistics.stops++;
     t->regs_dirty = true;
     t->regs.orig_rax = (unsigned long long)-1;
-    error = tracee_batch_run(&s->area, t->tid, &t->regs, batch);
+    error = (t->space->has_area ? tracee_batch_run : tracee_batch_run_first)(&s->area, t->tid,
+                                                                             &t->regs, batch);
+    t->space->has_area = true;
     for (size_t i = 0; i < batch->count && !error; i++) {
         int64_t result = batch->call[i].result;
 
@@ -322,7 +333,7 @@ int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, u
     image = image_store_image(s->images, fd, &st, image_options(s), &spent, &why);
     s->rewriting_ns += spent;
     name = name_at(t->space, address);
-    if (!image || image_segment_count(image) == 0 || !find_bias(fd, address, offset, &bias)) {
+    if (!image || image_segment_count(image) == 0 || !find_bias(image, address, offset, &bias)) {
         t->space->rewritten_nothing = true;
         if (why)
             notes_add(s, "%s runs without ticks, preempted at system calls only: %s", name, why);

@@ -212,6 +212,13 @@ static void reap_strangers(void)
             ptrace(PTRACE_CONT, stop.tid, 0, 0);
 }
 
+/* A task that made no other and has ended by itself leaves nobody behind. */
+static bool is_alone(const struct session *s)
+{
+    return s->next_task == 1 && !s->tasks && s->result->verdict == RECORD_VERDICT_EXITED &&
+           WIFEXITED(s->result->status);
+}
+
 void start_cleanup(struct session *s)
 {
     for (struct task *t = s->tasks; t; t = t->next)
@@ -226,7 +233,7 @@ void start_cleanup(struct session *s)
     s->child_stack = NULL;
     if (!s->place)
         return;
-    while (!place_is_empty(s->place)) {
+    while (!is_alone(s) && !place_is_empty(s->place)) {
         reap_strangers();
         sched_yield();
     }

@@ -19,21 +19,42 @@
 
 static const uint8_t zero_page[TRACEE_PAGE_SIZE];
 
-static uint64_t hash_page(pid_t tid, uint64_t address, uint64_t sum)
-{
-    uint8_t page[TRACEE_PAGE_SIZE];
+/* Pages that lie side by side are read together. */
+#define TOGETHER 32
 
-    if (tracee_read_some(tid, address, page, sizeof(page)) != sizeof(page))
+static uint64_t hash_bytes(const uint8_t *page, uint64_t address, uint64_t sum)
+{
+    if (memcmp(page, zero_page, TRACEE_PAGE_SIZE) == 0)
         return sum;
-    if (memcmp(page, zero_page, sizeof(page)) == 0)
-        return sum;
-    return bytes_hash(page, sizeof(page), bytes_hash(&address, sizeof(address), sum));
+    return bytes_hash(page, TRACEE_PAGE_SIZE, bytes_hash(&address, sizeof(address), sum));
+}
+
+static uint64_t hash_pages(pid_t tid, uint64_t address, size_t count, uint64_t sum)
+{
+    uint8_t page[TOGETHER * TRACEE_PAGE_SIZE];
+    bool whole = tracee_read(tid, address, page, count * TRACEE_PAGE_SIZE) == 0;
+
+    for (size_t i = 0; i < count; i++) {
+        uint64_t at = address + i * TRACEE_PAGE_SIZE;
+        uint8_t *one = page + i * TRACEE_PAGE_SIZE;
+
+        /* among them may be some that cannot be read: those count for nothing */
+        if (whole || tracee_read_some(tid, at, one, TRACEE_PAGE_SIZE) == TRACEE_PAGE_SIZE)
+            sum = hash_bytes(one, at, sum);
+    }
+    return sum;
 }
 
 static uint64_t hash_range(pid_t tid, uint64_t start, uint64_t end, uint64_t sum)
 {
-    for (uint64_t at = start; at < end; at += TRACEE_PAGE_SIZE)
-        sum = hash_page(tid, at, sum);
+    for (uint64_t at = start; at < end;) {
+        uint64_t pages = (end - at + TRACEE_PAGE_SIZE - 1) / TRACEE_PAGE_SIZE;
+
+        if (pages > TOGETHER)
+            pages = TOGETHER;
+        sum = hash_pages(tid, at, pages, sum);
+        at += pages * TRACEE_PAGE_SIZE;
+    }
     return sum;
 }
 
@@ -115,7 +136,7 @@ static uint64_t hash_listed(pid_t tid, int pagemap, const struct map_entry *e, u
         got = pread(pagemap, bits, pages * 8, (off_t)(at / TRACEE_PAGE_SIZE * 8));
         for (size_t i = 0; i < pages; i++)
             if (got != (ssize_t)(pages * 8) || (bits[i] >> 62) != 0)
-                sum = hash_page(tid, at + i * TRACEE_PAGE_SIZE, sum);
+                sum = hash_pages(tid, at + i * TRACEE_PAGE_SIZE, 1, sum);
         at += pages * TRACEE_PAGE_SIZE;
     }
     return sum;

@@ -1,5 +1,6 @@
 /* System calls executed by a stopped tracee, and the area they go through. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,9 +15,35 @@
 #include "recorder/tracee/tracee.h"
 #include "recorder/tracee/wait.h"
 
-int tracee_area_open(struct tracee_area *area)
+#define RING_END_OFFSET (RECORDER_RING + RECORDER_RING_SIZE - RECORDER_PAGE_ADDRESS)
+
+static int open_sockets(struct tracee_area *area)
 {
     int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+        return -errno;
+    area->socket = pair[0];
+    area->socket_tracee = pair[1];
+    return 0;
+}
+
+static void fill_page(struct tracee_area *area)
+{
+    *tracee_page_word(area, PAGE_ENTRY_TICK) = (int64_t)blob_address(BLOB_ENTRY_TICK);
+    *tracee_page_word(area, PAGE_ENTRY_ATOMIC) = (int64_t)blob_address(BLOB_ENTRY_ATOMIC);
+    *tracee_page_word(area, PAGE_ENTRY_CPUID) = (int64_t)blob_address(BLOB_ENTRY_CPUID);
+    *tracee_page_word(area, PAGE_ENTRY_RDTSC) = (int64_t)blob_address(BLOB_ENTRY_RDTSC);
+    *tracee_page_word(area, PAGE_ENTRY_RANDOM) = (int64_t)blob_address(BLOB_ENTRY_RANDOM);
+    *tracee_page_word(area, PAGE_ENTRY_CALL) = (int64_t)blob_address(BLOB_ENTRY_CALL);
+    *tracee_page_word(area, PAGE_TICKS) = INT64_MAX;
+    *tracee_page_word(area, PAGE_ATOMICS) = INT64_MAX;
+    area->blob_syscall = blob_address(BLOB_ENTRY_SYSCALL);
+    area->blob_untraced = blob_address(BLOB_ENTRY_UNTRACED);
+}
+
+int tracee_area_open(struct tracee_area *area)
+{
     int error;
 
     memset(area, 0, sizeof(*area));
@@ -34,24 +61,32 @@ int tracee_area_open(struct tracee_area *area)
         area->page = NULL;
         goto fail;
     }
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
+    if (open_sockets(area))
         goto fail;
-    area->socket = pair[0];
-    area->socket_tracee = pair[1];
-    *tracee_page_word(area, PAGE_ENTRY_TICK) = (int64_t)blob_address(BLOB_ENTRY_TICK);
-    *tracee_page_word(area, PAGE_ENTRY_ATOMIC) = (int64_t)blob_address(BLOB_ENTRY_ATOMIC);
-    *tracee_page_word(area, PAGE_ENTRY_CPUID) = (int64_t)blob_address(BLOB_ENTRY_CPUID);
-    *tracee_page_word(area, PAGE_ENTRY_RDTSC) = (int64_t)blob_address(BLOB_ENTRY_RDTSC);
-    *tracee_page_word(area, PAGE_ENTRY_RANDOM) = (int64_t)blob_address(BLOB_ENTRY_RANDOM);
-    *tracee_page_word(area, PAGE_ENTRY_CALL) = (int64_t)blob_address(BLOB_ENTRY_CALL);
-    *tracee_page_word(area, PAGE_TICKS) = INT64_MAX;
-    *tracee_page_word(area, PAGE_ATOMICS) = INT64_MAX;
-    area->blob_syscall = blob_address(BLOB_ENTRY_SYSCALL);
-    area->blob_untraced = blob_address(BLOB_ENTRY_UNTRACED);
+    fill_page(area);
     return 0;
 fail:
     error = -errno;
     tracee_area_close(area);
+    return error;
+}
+
+int tracee_area_renew(struct tracee_area *area)
+{
+    int error;
+
+    close_fd(&area->socket);
+    close_fd(&area->socket_tracee);
+    /* between lie the handlers' stack and the ring: nobody reads there what he has not written */
+    memset(area->page, 0, RECORDER_STACK_BOTTOM - RECORDER_PAGE_ADDRESS);
+    error = fallocate(area->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, RING_END_OFFSET,
+                      RECORDER_PAGE_SIZE - RING_END_OFFSET) < 0
+                ? -errno
+                : open_sockets(area);
+    if (error)
+        tracee_area_close(area);
+    else
+        fill_page(area);
     return error;
 }
 
@@ -81,6 +116,15 @@ static void put_call(struct user_regs_struct *r, uint64_t at, uint64_t nr, const
     r->eflags &= ~0x100ull;                      /* no single stepping through the blob */
 }
 
+/* Raised by what the tracee executes, which would only raise it again. */
+static bool is_fault(pid_t tid, int signal)
+{
+    siginfo_t info;
+
+    return (signal == SIGSEGV || signal == SIGBUS) &&
+           ptrace(PTRACE_GETSIGINFO, tid, 0, &info) == 0 && info.si_code > 0;
+}
+
 /* Resume until the int3 behind the call; signals that come in meanwhile are kept for later by the
  * kernel only if we do not swallow them: they are re-queued to the tracee by the caller's model, so
  * here the harmless ones of a dying child (SIGCHLD) are dropped. */
@@ -99,6 +143,8 @@ static int run_to_trap(pid_t tid, int request)
             return error;
         if (stop.kind == STOP_SIGNAL && stop.signal == SIGTRAP)
             return 0;
+        if (stop.kind == STOP_SIGNAL && is_fault(tid, stop.signal))
+            return -EFAULT;
         if (stop.kind == STOP_SIGNAL || stop.kind == STOP_INITIAL || stop.kind == STOP_SECCOMP)
             continue;
         return stop.kind == STOP_DEAD || stop.kind == STOP_EXIT ? -ESRCH : -EPROTO;
@@ -108,16 +154,10 @@ static int run_to_trap(pid_t tid, int request)
 int tracee_call(const struct tracee_area *area, pid_t tid, const struct user_regs_struct *regs,
                 uint64_t nr, const uint64_t args[6], int64_t *ret)
 {
-    return tracee_call_at(tid, regs, area->blob_syscall, nr, args, ret);
-}
-
-int tracee_call_at(pid_t tid, const struct user_regs_struct *regs, uint64_t at, uint64_t nr,
-                   const uint64_t args[6], int64_t *ret)
-{
     struct user_regs_struct r = *regs;
     int error;
 
-    put_call(&r, at, nr, args);
+    put_call(&r, area->blob_syscall, nr, args);
     error = tracee_set_regs(tid, &r);
     if (!error)
         error = run_to_trap(tid, PTRACE_CONT);
@@ -239,6 +279,102 @@ int tracee_batch_run(const struct tracee_area *area, pid_t tid, const struct use
         memcpy(batch->call, area->page + PAGE_BATCH, batch->count * sizeof(batch->call[0]));
     return error;
 }
+
+/* ---- the first batch of a fresh space ------------------------------------------------------ */
+
+/* Registers hold the first mmap, but for rax, which the kernel sets at the end of execve; the code
+ * makes the second one and goes to the batch:
+ *
+ *      mov eax, SYS_mmap
+ *      syscall
+ *      mov eax, SYS_mmap;  mov edi, address;  mov esi, length
+ *      mov edx, prot;      mov r10d, flags;   mov r9d, offset
+ *      syscall
+ *      mov rbx, entries;   mov ebp, count;    mov eax, batch;  jmp rax
+ *
+ * All immediates are below 2 GiB. If a mapping fails, the jump or its target faults. */
+#define FIRST_CODE_SIZE 58
+
+static uint8_t *put_immediate(uint8_t *at, const uint8_t *opcode, size_t length, uint64_t value)
+{
+    uint32_t immediate = (uint32_t)value;
+
+    memcpy(at, opcode, length);
+    memcpy(at + length, &immediate, 4);
+    return at + length + 4;
+}
+
+static void make_first_code(uint8_t code[FIRST_CODE_SIZE], size_t count)
+{
+    static const uint8_t kernel[] = {0x0f, 0x05}, jump[] = {0xff, 0xe0};
+    const struct {
+        uint8_t opcode[2];
+        uint8_t length;
+        uint64_t value;
+    } loads[] = {
+        {{0xb8}, 1, SYS_mmap},
+        {{0xbf}, 1, RECORDER_BLOB_ADDRESS},
+        {{0xbe}, 1, RECORDER_BLOB_SIZE},
+        {{0xba}, 1, PROT_READ | PROT_EXEC},
+        {{0x41, 0xba}, 2, MAP_PRIVATE | MAP_FIXED},
+        {{0x41, 0xb9}, 2, RECORDER_PAGE_SIZE},
+    };
+    uint8_t *at = put_immediate(code, loads[0].opcode, loads[0].length, loads[0].value);
+
+    memcpy(at, kernel, 2);
+    at += 2;
+    for (size_t i = 0; i < sizeof(loads) / sizeof(*loads); i++)
+        at = put_immediate(at, loads[i].opcode, loads[i].length, loads[i].value);
+    memcpy(at, kernel, 2);
+    at += 2;
+    at = put_immediate(at, (const uint8_t[]){0xbb}, 1, RECORDER_PAGE_ADDRESS + PAGE_BATCH);
+    at = put_immediate(at, (const uint8_t[]){0xbd}, 1, count);
+    at = put_immediate(at, (const uint8_t[]){0xb8}, 1, blob_address(BLOB_ENTRY_BATCH));
+    memcpy(at, jump, 2);
+}
+
+/* Where the code lies: in one page. */
+static uint64_t first_place(uint64_t ip)
+{
+    return (ip & 4095) + FIRST_CODE_SIZE <= 4096 ? ip : ip & ~4095ull;
+}
+
+int tracee_batch_run_first(const struct tracee_area *area, pid_t tid,
+                           const struct user_regs_struct *regs, struct tracee_batch *batch)
+{
+    uint8_t code[FIRST_CODE_SIZE], before[FIRST_CODE_SIZE], after[FIRST_CODE_SIZE];
+    struct user_regs_struct r = *regs;
+    uint64_t at = first_place(regs->rip);
+    cleanup_fd int memory = tracee_open_memory(tid);
+    int error;
+
+    if (batch->count == 0)
+        return -EINVAL;
+    if (memory < 0)
+        return memory;
+    make_first_code(code, batch->count);
+    memcpy(area->page + PAGE_BATCH, batch->call, batch->count * sizeof(batch->call[0]));
+    put_call(&r, at, SYS_mmap,
+             (uint64_t[6]){RECORDER_PAGE_ADDRESS, RECORDER_PAGE_SIZE, PROT_READ | PROT_WRITE,
+                           MAP_SHARED | MAP_FIXED, TRACEE_FD_AREA, 0});
+    if (pread(memory, before, sizeof(before), (off_t)at) != sizeof(before) ||
+        pwrite(memory, code, sizeof(code), (off_t)at) != sizeof(code))
+        return -EFAULT;
+    error = tracee_set_regs(tid, &r);
+    if (!error)
+        error = run_to_trap(tid, PTRACE_CONT);
+    if (error)
+        return error;
+    memcpy(batch->call, area->page + PAGE_BATCH, batch->count * sizeof(batch->call[0]));
+    /* the batch may have mapped something else over it */
+    if (pread(memory, after, sizeof(after), (off_t)at) == sizeof(after) &&
+        memcmp(after, code, sizeof(code)) == 0 &&
+        pwrite(memory, before, sizeof(before), (off_t)at) != sizeof(before))
+        return -EFAULT;
+    return 0;
+}
+
+/* ---- clones -------------------------------------------------------------------------------- */
 
 static int await_birth(pid_t child)
 {

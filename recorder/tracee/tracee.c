@@ -94,6 +94,13 @@ static int open_mem(pid_t tid, int flags)
     return open(path, flags | O_CLOEXEC);
 }
 
+int tracee_open_memory(pid_t tid)
+{
+    int fd = open_mem(tid, O_RDWR);
+
+    return fd < 0 ? -errno : fd;
+}
+
 int tracee_write_forced(pid_t tid, uint64_t address, const void *data, size_t length)
 {
     cleanup_fd int fd = open_mem(tid, O_RDWR);

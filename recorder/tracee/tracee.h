@@ -25,6 +25,9 @@ struct tracee_area {
 #define TRACEE_FD_SOCKET 999
 
 int tracee_area_open(struct tracee_area *area);
+/* The same from an area that no tracee uses any more: what the recorder and the handlers look at is
+ * as in a new one, with new sockets. On failure it is closed. */
+int tracee_area_renew(struct tracee_area *area);
 void tracee_area_close(struct tracee_area *area);
 static inline volatile int64_t *tracee_page_word(const struct tracee_area *area, unsigned offset)
 {
@@ -47,6 +50,8 @@ int tracee_write(pid_t tid, uint64_t address, const void *data, size_t length);
 /* Regardless of page protection (through /proc/TID/mem; private copies are made). */
 int tracee_write_forced(pid_t tid, uint64_t address, const void *data, size_t length);
 int tracee_read_forced(pid_t tid, uint64_t address, void *ret, size_t length);
+/* The descriptor of /proc/TID/mem, or a negative errno. */
+int tracee_open_memory(pid_t tid);
 /* As much as is readable; returns the count. */
 size_t tracee_read_some(pid_t tid, uint64_t address, void *ret, size_t length);
 
@@ -60,10 +65,6 @@ bool tracee_step_was_empty(pid_t tid);
  * non-zero return means the tracee is gone (-ESRCH) or stopped elsewhere (-EPROTO). */
 int tracee_call(const struct tracee_area *area, pid_t tid, const struct user_regs_struct *regs,
                 uint64_t nr, const uint64_t args[6], int64_t *ret);
-/* The same where no blob is mapped yet: `at` holds executable memory into which `syscall; int3` was
- * written. The seccomp filter stops this one: both stops are consumed. */
-int tracee_call_at(pid_t tid, const struct user_regs_struct *regs, uint64_t at, uint64_t nr,
-                   const uint64_t args[6], int64_t *ret);
 /* Several system calls of the stopped tracee for the price of one stop. */
 struct tracee_batch {
     size_t count;
@@ -81,6 +82,11 @@ int tracee_batch_add_fd(const struct tracee_area *area, struct tracee_batch *bat
 /* Runs and empties nothing: results are in the entries. The registers are clobbered as above. */
 int tracee_batch_run(const struct tracee_area *area, pid_t tid, const struct user_regs_struct *regs,
                      struct tracee_batch *batch);
+
+/* The same in a fresh address space, at PTRACE_EVENT_EXEC: maps the area first. rip is at code of a
+ * private mapping. */
+int tracee_batch_run_first(const struct tracee_area *area, pid_t tid,
+                           const struct user_regs_struct *regs, struct tracee_batch *batch);
 
 /* Hand a descriptor of ours to the tracee: its number there in *ret_fd (lowest free, not cloexec).
  */
