@@ -263,6 +263,7 @@ static void mark_open(struct task *t, uint8_t *open)
 
     snprintf(path, sizeof(path), "/proc/%d/fd", t->tid);
     directory = opendir(path);
+    memset(open, 0, RECORDER_FDS_MAX);
     if (!directory)
         return;
     while ((entry = readdir(directory))) {
@@ -276,13 +277,14 @@ static void mark_open(struct task *t, uint8_t *open)
 
 void buffered_exec(struct session *s, struct task *t)
 {
-    uint8_t open[RECORDER_FDS_MAX] = {0}, *table;
+    uint8_t open[RECORDER_FDS_MAX] = {1, 1, 1}, *table;
 
     if (s->options->patching == RECORD_PATCHING_OFF)
         return;
-    mark_open(t, open);
-    if (!t->files->known && s->buffered->files != t->files)
+    if (!t->files->known && s->buffered->files != t->files) /* the first one: nothing to forget */
         t->files->known = calloc(1, BUFFERED_KNOWN_SIZE);
+    else
+        mark_open(t, open);
     table = table_of(s, t->files);
     if (!table)
         abort();

@@ -71,6 +71,29 @@ fail:
     return error;
 }
 
+#define CLEARED_MAX (256u << 10)
+
+/* All zero behind the ring: few pages have ever been written there. */
+static int clear_rest(struct tracee_area *area)
+{
+    const off_t end = RECORDER_PAGE_SIZE;
+    off_t from = RING_END_OFFSET, to;
+
+    while (from < end && (from = lseek(area->memfd, from, SEEK_DATA)) >= 0 && from < end) {
+        to = lseek(area->memfd, from, SEEK_HOLE);
+        if (to < 0 || to > end)
+            to = end;
+        if (to - from > CLEARED_MAX)
+            return fallocate(area->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, from,
+                             end - from) < 0
+                       ? -errno
+                       : 0;
+        memset(area->page + from, 0, (size_t)(to - from));
+        from = to;
+    }
+    return 0;
+}
+
 int tracee_area_renew(struct tracee_area *area)
 {
     int error;
@@ -79,10 +102,9 @@ int tracee_area_renew(struct tracee_area *area)
     close_fd(&area->socket_tracee);
     /* between lie the handlers' stack and the ring: nobody reads there what he has not written */
     memset(area->page, 0, RECORDER_STACK_BOTTOM - RECORDER_PAGE_ADDRESS);
-    error = fallocate(area->memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, RING_END_OFFSET,
-                      RECORDER_PAGE_SIZE - RING_END_OFFSET) < 0
-                ? -errno
-                : open_sockets(area);
+    error = clear_rest(area);
+    if (!error)
+        error = open_sockets(area);
     if (error)
         tracee_area_close(area);
     else
