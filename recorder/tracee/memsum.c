@@ -171,9 +171,5 @@ uint64_t memsum_writable(pid_t tid, const struct maps *maps)
 
 uint64_t memsum_range(pid_t tid, uint64_t address, uint64_t length, uint64_t seed)
 {
-    uint64_t end = address + length;
-
-    for (uint64_t at = page_down(address); at < end; at += TRACEE_PAGE_SIZE)
-        seed = hash_page(tid, at, seed);
-    return seed;
+    return hash_range(tid, page_down(address), address + length, seed);
 }
