@@ -101,8 +101,7 @@ int emit_poke(struct session *s, struct task *t, uint64_t address, const void *d
         error = tracee_write(t->tid, address, data, length);
     if (error)
         return error;
-    bytes_append(&s->building.data, data, length);
-    add_write(s, address, length);
+    emit_copy(s, address, data, length);
     return 0;
 }
 
@@ -112,6 +111,14 @@ void emit_bytes(struct session *s, uint64_t address, const void *data, uint64_t 
         return;
     add_write(s, address, length);
     s->building.writes[s->building.event.write_count - 1].data = data;
+}
+
+void emit_copy(struct session *s, uint64_t address, const void *data, uint64_t length)
+{
+    if (!s->trace)
+        return;
+    bytes_append(&s->building.data, data, length);
+    add_write(s, address, length);
 }
 
 void emit_map(struct session *s, struct task *t, const struct map_op *op)

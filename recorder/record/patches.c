@@ -682,7 +682,7 @@ void patches_restore(struct session *s, struct task *t, uint64_t start, uint64_t
             uint64_t now = at >= start && at < end ? moved + (at - start) : at;
 
             if (tracee_write_forced(t->tid, now, &site->code[at - site->start], 1) == 0)
-                emit_bytes(s, now, &site->code[at - site->start], 1);
+                emit_copy(s, now, &site->code[at - site->start], 1);
         }
     }
     patches_forget(s, t, start, end);

@@ -413,6 +413,8 @@ void emit_output(struct session *s, int stream, const void *data, uint64_t lengt
 void emit_xstate(struct session *s, const uint8_t *data, size_t length);
 /* Bytes that stand at the address already, or will in replay; not copied before the event ends. */
 void emit_bytes(struct session *s, uint64_t address, const void *data, uint64_t length);
+/* The same of data that may be gone by emit_end(). */
+void emit_copy(struct session *s, uint64_t address, const void *data, uint64_t length);
 /* As emit_map(), of an operation that the model has had already. */
 void emit_map_applied(struct session *s, const struct map_op *op);
 /* The range was written: for the next checksum. */
