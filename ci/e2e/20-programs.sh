@@ -5,7 +5,7 @@
 . "$E2E/compare.sh"
 
 ALL="nolibc hello_static hello hello_musl spin stray exceptions signals frames children restart process
-    blocking descriptors queues waits sockets memory sync files misc"
+    blocking descriptors queues waits sockets memory sync files misc copied_text"
 
 [ $# -gt 0 ] || set -- $ALL
 for program in "$@"; do
