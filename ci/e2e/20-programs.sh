@@ -5,7 +5,8 @@
 . "$E2E/compare.sh"
 
 ALL="nolibc hello_static hello hello_musl spin stray exceptions signals frames children restart process
-    blocking descriptors queues waits sockets memory sync files misc clocks"
+    blocking descriptors queues waits sockets memory sync files misc clocks
+    copied_text"
 
 [ $# -gt 0 ] || set -- $ALL
 for program in "$@"; do

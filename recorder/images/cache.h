@@ -21,7 +21,7 @@
 /* Bump on any change of the layout below. */
 #define CACHE_FORMAT 5
 /* Bump whenever the same file would be rewritten differently. */
-#define REWRITER_VERSION 12
+#define REWRITER_VERSION 13
 
 enum cache_table {
     TABLE_SEGMENTS, /* struct image_segment */

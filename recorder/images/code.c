@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "recorder/images/copied.h"
 #include "recorder/images/frames.h"
 #include "recorder/images/memory.h"
 #include "recorder/images/targets.h"
@@ -14,12 +15,14 @@ struct range_list {
     size_t count;
     size_t capacity;
     const struct elf_file *elf;
+    struct copied copied;
 };
 
 static void add_range(struct range_list *list, uint64_t start, uint64_t end)
 {
     if (start >= end || !elf_file_executable(list->elf, start) ||
-        end - start > elf_file_backed(list->elf, start))
+        end - start > elf_file_backed(list->elf, start) ||
+        copied_overlaps(&list->copied, start, end))
         return;
     list->ranges = memory_grow(list->ranges, list->count, &list->capacity, sizeof(*list->ranges));
     list->ranges[list->count++] = (struct code_range){start, end};
@@ -137,10 +140,10 @@ refused:
     return false;
 }
 
-static void refuse_range(struct code *code, uint64_t start, uint64_t end)
+static void refuse_range(struct code *code, struct code_range range, bool copied)
 {
     code->refused = memory_resize(code->refused, code->refused_count + 1, sizeof(*code->refused));
-    code->refused[code->refused_count++] = (struct code_range){start, end};
+    code->refused[code->refused_count++] = (struct code_refusal){range, copied};
 }
 
 static void decode_ranges(struct code *code, struct range_list *list)
@@ -160,7 +163,7 @@ static void decode_ranges(struct code *code, struct range_list *list)
         }
         code->range_count++;
         if (!decode_range(code, &capacity, list->ranges + i, next - i, end))
-            refuse_range(code, list->ranges[i].start, end);
+            refuse_range(code, (struct code_range){list->ranges[i].start, end}, false);
         else
             for (size_t k = i; k < next; k++)
                 set_bit(code->targets, list->ranges[k].start - code->base);
@@ -220,10 +223,14 @@ int code_build(const struct elf_file *elf, struct code *ret)
     ret->size = elf->code_high - ret->base;
     ret->starts = memory_zeroed(ret->size / 64 + 1, sizeof(uint64_t));
     ret->targets = memory_zeroed(ret->size / 64 + 1, sizeof(uint64_t));
+    copied_find(elf, &list.copied);
     frames_visit(elf, add_frame, ignore_landing, &list);
     elf_file_symbols(elf, add_symbol, &list);
     decode_ranges(ret, &list);
+    for (size_t i = 0; i < list.copied.count; i++)
+        refuse_range(ret, list.copied.ranges[i], true);
     free(list.ranges);
+    copied_done(&list.copied);
     build_rank(ret);
     if (ret->count == 0) {
         code_done(ret);

@@ -45,16 +45,22 @@ struct code_range {
     uint64_t end;
 };
 
+/* A range left alone. */
+struct code_refusal {
+    struct code_range range;
+    bool copied; /* the program copies it (copied.h); else a byte in it does not decode */
+};
+
 struct code {
     const struct elf_file *elf;
     uint64_t base; /* page-aligned; offsets count from here */
     uint64_t size; /* to the end of the last executable byte */
     struct insn *insns;
     size_t count;
-    uint64_t *starts;           /* one bit per byte: an instruction starts here */
-    uint64_t *targets;          /* one bit per byte: control may arrive here */
-    uint32_t *rank;             /* instructions before each word of starts */
-    struct code_range *refused; /* ranges left alone, with a byte that does not decode */
+    uint64_t *starts;  /* one bit per byte: an instruction starts here */
+    uint64_t *targets; /* one bit per byte: control may arrive here */
+    uint32_t *rank;    /* instructions before each word of starts */
+    struct code_refusal *refused;
     size_t refused_count;
     size_t range_count;
 };

@@ -27,6 +27,8 @@ static const char *const reason_names[REASON_COUNT] = {
     [REASON_PLACEMENT] = "no stub address makes every former boundary trap",
     [REASON_UNREACHED] = "not known to be executed",
     [REASON_RESTORER] = "unwinders know a signal frame by these bytes",
+    [REASON_UNDECODED] = "a byte in it does not decode",
+    [REASON_COPIED] = "the program copies it",
 };
 
 static void describe_refusals(const struct image *image, FILE *out)
@@ -34,10 +36,8 @@ static void describe_refusals(const struct image *image, FILE *out)
     const struct cache_refusal *r = image->tables[TABLE_REFUSALS];
 
     for (uint64_t i = 0; i < image->header->tables[TABLE_REFUSALS].count; i++, r++) {
-        const char *reason = "a byte in it does not decode";
+        const char *reason = r->reason < REASON_COUNT ? reason_names[r->reason] : "unknown";
 
-        if (r->site < SITE_COUNT)
-            reason = r->reason < REASON_COUNT ? reason_names[r->reason] : "unknown";
         fprintf(out, "refused: %#" PRIx64 " %s: %s\n", image->header->base + r->start,
                 r->site <= SITE_COUNT ? site_names[r->site] : "unknown", reason);
     }

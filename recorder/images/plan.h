@@ -64,6 +64,8 @@ enum refusal_reason {
     REASON_PLACEMENT, /* no stub address makes every boundary trap */
     REASON_UNREACHED, /* not known to be code that is executed */
     REASON_RESTORER,  /* rt_sigreturn: unwinders know a signal frame by these bytes */
+    REASON_UNDECODED, /* of a range: a byte in it does not decode */
+    REASON_COPIED,    /* of a range: the program copies it */
     REASON_COUNT
 };
 

@@ -264,8 +264,10 @@ static struct bytes refusals_of(const struct rewriter *r)
         bytes_append(&table, &c, sizeof(c));
     }
     for (size_t i = 0; i < r->code.refused_count; i++) {
-        struct cache_refusal c = {.start = (uint32_t)(r->code.refused[i].start - r->code.base),
-                                  .site = SITE_COUNT};
+        const struct code_refusal *f = &r->code.refused[i];
+        struct cache_refusal c = {.start = (uint32_t)(f->range.start - r->code.base),
+                                  .site = SITE_COUNT,
+                                  .reason = f->copied ? REASON_COPIED : REASON_UNDECODED};
 
         bytes_append(&table, &c, sizeof(c));
     }

@@ -94,13 +94,13 @@ static uint64_t switches_for(struct session *s, struct task *t)
 }
 
 /* Calls until a decision is due. Where others can run, every call is one; but not where the
- * strategy lets the current task go on anyway. */
+ * strategy lets the current task go on anyway, unless it is to wait behind the next. */
 static int64_t calls_until_decision(struct session *s)
 {
     struct clock_deadline next;
     uint64_t now = clock_now(s->clock), calls = CALLS_AT_ONCE, until;
 
-    if (s->others > 0 && s->options->strategy != SCHED_ROUND_ROBIN)
+    if (s->others > 0 && (s->options->strategy != SCHED_ROUND_ROBIN || s->current->slice.call))
         return 0;
     if (clock_deadline_next(s->clock, &next)) {
         until = next.at_ns > now ? (next.at_ns - now) / CLOCK_NS_PER_CALL : 0;

@@ -3,12 +3,17 @@
 
 #include <asm/prctl.h>
 #include <errno.h>
+#include <linux/nsfs.h>
+#include <sched.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/sysinfo.h>
 
+#include "recorder/base/file.h"
 #include "recorder/base/log.h"
+#include "recorder/record/fds.h"
 #include "recorder/record/filter.h"
 
 enum call_action model_sched_yield(struct session *s, struct task *t, struct call *c)
@@ -174,6 +179,21 @@ enum call_action model_personality(struct session *s, struct task *t, struct cal
     if ((uint32_t)c->args[0] == 0xffffffffu)
         return call_answer(c, 0);
     return call_answer(c, (uint32_t)c->args[0] & ~0x0040000u ? -EINVAL : 0);
+}
+
+/* A kind that the program does not name is asked of the descriptor; kinds it names are checked
+ * before. */
+enum call_action model_setns(struct session *s, struct task *t, struct call *c)
+{
+    cleanup_fd int fd = (uint32_t)c->args[1] ? -1 : fds_take(t, (int)c->args[0]);
+    int kind = fd < 0 ? -1 : ioctl(fd, NS_GET_NSTYPE);
+
+    if (kind < 0 || !(kind & (CLONE_NEWPID | CLONE_NEWTIME)))
+        return CALL_RUN;
+    session_fail(s, RECORD_VERDICT_UNSUPPORTED,
+                 "%s (pid %d): setns(%d, 0): %s namespaces inside the run's own are not modelled",
+                 t->name, t->process->pid, (int)c->args[0], kind & CLONE_NEWPID ? "pid" : "time");
+    return CALL_GONE;
 }
 
 enum call_action model_restart_syscall(struct session *s, struct task *t, struct call *c)

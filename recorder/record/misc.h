@@ -13,6 +13,7 @@ enum call_action model_getcpu(struct session *s, struct task *t, struct call *c)
 enum call_action model_sched_getaffinity(struct session *s, struct task *t, struct call *c);
 enum call_action model_sched_setaffinity(struct session *s, struct task *t, struct call *c);
 enum call_action model_personality(struct session *s, struct task *t, struct call *c);
+enum call_action model_setns(struct session *s, struct task *t, struct call *c);
 enum call_action model_restart_syscall(struct session *s, struct task *t, struct call *c);
 enum call_action model_process_vm_writev(struct session *s, struct task *t, struct call *c);
 

@@ -157,6 +157,7 @@ const call_handler call_models[SYSCALL_NUMBER_LIMIT] = {
     [SYS_sched_setaffinity] = model_sched_setaffinity,
     [SYS_personality] = model_personality,
     [SYS_seccomp] = model_seccomp,
+    [SYS_setns] = model_setns,
     [SYS_restart_syscall] = model_restart_syscall,
     [SYS_process_vm_writev] = model_process_vm_writev,
 };

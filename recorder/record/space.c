@@ -225,17 +225,42 @@ int space_run_batch(struct session *s, struct task *t, struct tracee_batch *batc
     return error;
 }
 
+#define HIGHEST_ADDRESS 0x7ffffffff000ull /* TASK_SIZE_MAX with four-level page tables */
+
 /* Is the whole range free, but for what the recorder reserved? */
 static bool area_is_free(const struct space *space, uint64_t start, uint64_t end)
 {
     const struct map_entry *e = maps_above(&space->maps, start);
 
+    if (start > end || end > HIGHEST_ADDRESS)
+        return false;
     while (e && e->start < end) {
         if (e->prot != PROT_NONE || e->file != 0)
             return false;
         e = maps_above(&space->maps, e->end);
     }
     return true;
+}
+
+static bool lies_in(const struct image_segment *g, uint64_t bias, uint64_t address, uint64_t length)
+{
+    uint64_t start = bias + g->address;
+
+    return start >= address && start + g->length <= address + page_up(length);
+}
+
+/* Loaders map text segments whole. Whoever maps a piece of one (V8 its builtins, beside the code
+ * that it compiles) gets what is in the file. */
+static bool has_whole_text(const struct image *image, uint64_t bias, uint64_t address,
+                           uint64_t length)
+{
+    for (size_t i = 0; i < image_segment_count(image); i++) {
+        const struct image_segment *g = image_segment(image, i);
+
+        if (!g->stubs && lies_in(g, bias, address, length))
+            return true;
+    }
+    return false;
 }
 
 static void image_span(const struct image *image, uint64_t bias, struct loaded_image *ret)
@@ -339,6 +364,11 @@ int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, u
             notes_add(s, "%s runs without ticks, preempted at system calls only: %s", name, why);
         return 0;
     }
+    if (!has_whole_text(image, bias, address, length)) {
+        t->space->rewritten_nothing = true;
+        notes_add(s, "a piece of %s is mapped by itself and has no ticks there", name);
+        return 0;
+    }
     if (why)
         notes_add(s, "every process rewrites the images it runs anew: %s", why);
     image_span(image, bias, &loaded);
@@ -364,11 +394,10 @@ int space_overlay(struct session *s, struct task *t, int fd, uint64_t address, u
         return error;
     for (size_t i = 0; i < image_segment_count(image); i++) {
         const struct image_segment *g = image_segment(image, i);
-        uint64_t start = bias + g->address;
 
         /* an overlay only where this mapping is; other executable segments come with their own mmap
          */
-        if (g->stubs ? again : (start >= address + page_up(length) || start + g->length <= address))
+        if (g->stubs ? again : !lies_in(g, bias, address, length))
             continue;
         map_segment(s, t, &loaded, g, batch);
     }

@@ -129,8 +129,23 @@ static void digest(struct sched *s, uint64_t value)
 static void penalise(struct sched_task *t)
 {
     t->penalised = true;
+    t->due = false;
     t->quiet_ticks = 0;
     t->turn_calls = 0;
+}
+
+/* Who makes calls is made to wait behind one. Others that want the lock under which it computes
+ * find it free there if anywhere (a Python thread that polls lets go of the interpreter for the
+ * call alone), and may never do so at an instruction that a counter chose. */
+static void limit_reached(struct sched *s, struct sched_task *t)
+{
+    if (s->slice.calls && !t->due) {
+        t->due = true;
+        s->slice.task = 0;
+        return;
+    }
+    t->turns++;
+    penalise(t);
 }
 
 static void count_call(struct sched *s, struct sched_task *t, uint64_t calls)
@@ -140,6 +155,7 @@ static void count_call(struct sched *s, struct sched_task *t, uint64_t calls)
     t->quiet_ticks = 0;
     t->turns = 0;
     t->behind_call = true;
+    s->slice.calls = s->slice.calls || s->slice.task == t->id;
     if (s->choice) {
         t->counted[EVENT_CALL] += calls;
         s->counted[EVENT_CALL] += calls;
@@ -167,8 +183,7 @@ static bool settle(struct sched *s, enum sched_reason reason, struct sched_task 
         change = s->slice.left.ticks == 0 || s->slice.left.atomics == 0 || s->slice.left.here;
         if (s->slice.fairness && s->slice.left.ticks == 0) {
             change = s->slice.left.atomics == 0;
-            current->turns++;
-            penalise(current);
+            limit_reached(s, current);
         }
         if (s->slice.left.here)
             current->behind_call = false;
@@ -179,11 +194,11 @@ static bool settle(struct sched *s, enum sched_reason reason, struct sched_task 
         penalise(current);
         break;
     case SCHED_BLOCKED:
-        current->penalised = current->held = false;
+        current->penalised = current->held = current->due = false;
         current->turn_calls = 0;
         break;
     default:
-        if (current->turn_calls >= FAIR_CALLS)
+        if (current->turn_calls >= FAIR_CALLS || current->due)
             penalise(current);
         break;
     }
@@ -222,6 +237,7 @@ static void switch_to(struct sched *s, struct sched_task *t)
     if (old) {
         old->waiting_since = s->order++;
         old->turn_calls = 0;
+        old->due = false;
         digest(s, old->total[EVENT_TICK]);
         digest(s, old->total[EVENT_ATOMIC]);
         digest(s, old->total[EVENT_CALL]);
@@ -277,11 +293,12 @@ struct sched_slice sched_slice(struct sched *s, uint32_t task, size_t others_run
         return s->slice.left;
     s->slice.task = task;
     s->slice.alone = alone;
-    s->slice.fairness = false;
+    s->slice.fairness = s->slice.calls = false;
     s->slice.left = (struct sched_slice){.ticks = SLICE_TICKS_MAX, .atomics = UINT64_MAX};
     if (alone || !t)
         return s->slice.left;
     s->row->slice(s, t, &s->slice.left);
+    s->slice.left.call = t->due;
     fair = fair_ticks(s, t);
     fair = fair > t->quiet_ticks ? fair - t->quiet_ticks : 1;
     if (s->slice.left.ticks >= fair) {

@@ -24,6 +24,7 @@ struct sched_task {
     uint64_t seen;          /* number of the last decision at which it was runnable */
     bool penalised;         /* spun or yielded: below the others once */
     bool held;              /* by the strategy: below the others, but above penalised ones */
+    bool due;               /* its fairness limit is over: others come at its next call */
     bool behind_call;       /* stands directly behind a system call (or its birth) */
     uint64_t waiting_since; /* order number; smaller: has waited longer */
     uint64_t turns;         /* fairness limits reached in a row without a call */
@@ -61,7 +62,7 @@ struct strategy {
     struct sched_task *(*choose)(struct sched *s, const struct decision *d, uint64_t *ret_wait_ns);
     /* A fresh slice while others can run; *slice holds no limits. */
     void (*slice)(struct sched *s, struct sched_task *t, struct sched_slice *slice);
-    uint64_t fair_ticks;     /* first fairness limit: ticks without a call */
+    uint64_t fair_ticks;     /* first fairness limit: ticks while others can run */
     uint64_t fair_ticks_max; /* it doubles up to this */
 };
 
@@ -122,6 +123,7 @@ struct sched {
         uint32_t task; /* 0: none */
         bool alone;
         bool fairness; /* the tick limit is the fairness one */
+        bool calls;    /* its task has made one */
         struct sched_slice left;
     } slice;
     union {

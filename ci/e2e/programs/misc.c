@@ -138,6 +138,20 @@ static void own_filter(void)
     CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
 }
 
+/* Without a kind, which namespace is meant is known from the descriptor alone. */
+static void namespaces(void)
+{
+    int uts = open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC);
+    int file = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+
+    CHECK(uts >= 0 && file >= 0);
+    CHECK(setns(uts, 0) == 0 || errno == EPERM);
+    CHECK(setns(file, 0) == -1 && errno == EINVAL);
+    CHECK(setns(99, 0) == -1 && errno == EBADF);
+    close(uts);
+    close(file);
+}
+
 static void unknown_calls(void)
 {
     CHECK(syscall(9999) == -1 && errno == ENOSYS);
@@ -148,6 +162,7 @@ static void unknown_calls(void)
 static const struct test_case cases[] = {
     {"limits", limits},         {"identities", identities}, {"process_state", process_state},
     {"scheduling", scheduling}, {"own_filter", own_filter}, {"unknown_calls", unknown_calls},
+    {"namespaces", namespaces},
 };
 
 int main(int argc, char **argv)

@@ -526,6 +526,47 @@ static void test_strides(void **state)
     image_free(image);
 }
 
+/* V8 reads its builtins out of the text and runs copies of them elsewhere. */
+static void test_copied(void **state)
+{
+    static const uint8_t code[] = {
+        0x48, 0x03, 0x07, 0x48, 0x83, 0xc7, 0x08,
+        0x48, 0x39, 0xf7, 0x75, 0xf4, 0xc3, /* a loop */
+        0x48, 0x03, 0x07, 0x48, 0x83, 0xc7, 0x08,
+        0x48, 0x39, 0xf7, 0x75, 0xf4, 0xc3, /* a copied one */
+        13,   0,    0,    0,
+    };
+    static const struct tiny_symbol symbols[] = {{"Builtins_Abort", 13, 13},
+                                                 {"function", 0, 13},
+                                                 {"v8_Default_embedded_blob_code_", 13, 0},
+                                                 {"v8_Default_embedded_blob_code_size_", 26, 0}};
+    char *text = NULL;
+    struct image *image;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    (void)state;
+    for (size_t count = 3; count <= 4; count++) {
+        int fd = tiny_elf(ET_DYN, code, sizeof(code), symbols, count);
+        bool copied = count == 4; /* a blob has a size */
+
+        assert_int_equal(image_open(NULL, fd, 0, &image, NULL), 0);
+        assert_non_null(image);
+        assert_int_equal(image_locate(image, TINY_CODE).place, IMAGE_START);
+        assert_int_equal(image_locate(image, TINY_CODE + 13).place,
+                         copied ? IMAGE_OUTSIDE : IMAGE_START);
+        assert_int_equal(memcmp(bytes_at(image, TINY_CODE + 13), code + 13, 13) == 0, copied);
+        if (copied)
+            image_describe(image, out);
+        image_free(image);
+        close(fd);
+    }
+    fclose(out);
+    assert_non_null(strstr(text, "code: 5 instructions in 1 ranges, 1 left alone\n"));
+    assert_non_null(strstr(text, "refused: 0x100d range: the program copies it\n"));
+    free(text);
+}
+
 static void test_describe(void **state)
 {
     static const uint8_t code[] = {
@@ -568,6 +609,7 @@ int main(void)
         cmocka_unit_test(test_trapping_bytes), cmocka_unit_test(test_trap),
         cmocka_unit_test(test_no_place),       cmocka_unit_test(test_strides),
         cmocka_unit_test(test_middle_entry),   cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_copied),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

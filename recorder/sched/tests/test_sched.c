@@ -241,6 +241,39 @@ static void test_round_robin_decisions(void **state)
     sched_free(s);
 }
 
+/* Fairness comes behind a call where the task makes calls, and at once where it makes none. */
+static void test_fairness_behind_a_call(void **state)
+{
+    static const uint32_t all[] = {1, 2};
+    struct sched *s = sched_new(SCHED_ROUND_ROBIN, 7, NULL);
+
+    (void)state;
+    sched_task_new(s, 1, 0);
+    sched_task_new(s, 2, 1);
+    assert_int_equal(choose(s, SCHED_NEW_TASK, 1, 2, all), 1);
+    assert_false(sched_slice(s, 1, 1).call);
+    sched_ran(s, 1, 40000, 0, 1);
+    assert_int_equal(choose(s, SCHED_CALL, 1, 2, all), 1);
+    assert_true(sched_slice(s, 1, 1).ticks == 10000);
+    sched_ran(s, 1, 10000, 0, 0);
+    assert_int_equal(choose(s, SCHED_SLICE_END, 1, 2, all), 1);
+    assert_true(sched_slice(s, 1, 1).call);
+    sched_ran(s, 1, 100, 0, 1);
+    assert_int_equal(choose(s, SCHED_CALL, 1, 2, all), 2);
+    assert_false(sched_slice(s, 2, 1).call);
+    sched_ran(s, 2, 50000, 0, 0);
+    assert_int_equal(choose(s, SCHED_SLICE_END, 2, 2, all), 1);
+    assert_false(sched_slice(s, 1, 1).call);
+    /* ... and at the next limit, if the call does not come */
+    sched_ran(s, 1, 40000, 0, 1);
+    assert_int_equal(choose(s, SCHED_CALL, 1, 2, all), 1);
+    sched_ran(s, 1, sched_slice(s, 1, 1).ticks, 0, 0);
+    assert_int_equal(choose(s, SCHED_SLICE_END, 1, 2, all), 1);
+    sched_ran(s, 1, sched_slice(s, 1, 1).ticks, 0, 0);
+    assert_int_equal(choose(s, SCHED_SLICE_END, 1, 2, all), 2);
+    sched_free(s);
+}
+
 static void test_learned_counts_choices_alone(void **state)
 {
     static const uint32_t all[] = {1, 2};
@@ -352,6 +385,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_round_robin_decisions),
+        cmocka_unit_test(test_fairness_behind_a_call),
         cmocka_unit_test(test_learned_counts_choices_alone),
         cmocka_unit_test(test_polling_without_reported_calls),
         cmocka_unit_test(test_slice_cut_short_goes_on),

@@ -70,11 +70,9 @@ static int unshare_check(const struct irregular_call *call, char *message, size_
 
 const struct irregular_handler irregular_unshare = {.check = unshare_check};
 
+/* Of kind 0 ("whatever it is") the descriptor tells more. */
 static int setns_check(const struct irregular_call *call, char *message, size_t size)
 {
-    if ((uint32_t)call->args[1] == 0)
-        return irregular_unsupported(call, message, size,
-                                     "name the kind of namespace: kind 0 can be a pid namespace");
     return namespace_check(call, call->args[1], message, size);
 }
 
