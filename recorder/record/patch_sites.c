@@ -113,6 +113,13 @@ static bool takes_no_patch(uint64_t number)
     return number == SYS_rt_sigreturn;
 }
 
+/* A call like that tells nothing of what lies behind it, which may be data that others read. */
+static bool does_not_return(uint64_t number)
+{
+    return number == SYS_exit || number == SYS_exit_group || number == SYS_execve ||
+           number == SYS_execveat;
+}
+
 struct patch_site *patch_site_new(struct session *s, struct task *t, uint64_t instruction,
                                   uint64_t number, bool *ret_transient)
 {
@@ -129,7 +136,10 @@ struct patch_site *patch_site_new(struct session *s, struct task *t, uint64_t in
     found = !takes_no_patch(number) && (m->flags & MAP_PRIVATE) &&
             ((l && take_planned(t, l, &site)) ||
              (!(l && image_refuses_call(l->image, instruction - l->bias)) &&
-              take_decoded(t, l, number, &site)));
+              !does_not_return(number) && take_decoded(t, l, number, &site)));
+    *ret_transient = !found && does_not_return(number);
+    if (*ret_transient)
+        return NULL;
     if (!found)
         site = (struct patch_site){.instruction = instruction};
     return add(t->space, &site);

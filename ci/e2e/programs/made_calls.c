@@ -149,6 +149,27 @@ static void run_forked(void)
     printf("forked: ok\n");
 }
 
+/* Behind a call that does not return need not be code. */
+static void run_exits(void)
+{
+    /* mov %edi, %eax; xor %edi, %edi; syscall; data that could be an instruction */
+    static const unsigned char code[] = {0x89, 0xf8, 0x31, 0xff, 0x0f, 0x05, 0x48, 0x8b,
+                                         0x05, 0x11, 0x22, 0x33, 0x44, 0x90, 0xc3};
+    unsigned char *page = pages(PROT_READ | PROT_WRITE);
+
+    make(page, 64, code, sizeof(code));
+    for (int i = 0; i < 3; i++) {
+        pid_t pid = vfork(); /* NOLINT */
+        int status;
+
+        if (pid == 0)
+            code_at(page + 64)(i == 1 ? SYS_exit_group : SYS_exit, 0, 0);
+        CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+        CHECK(memcmp(page + 64, code, sizeof(code)) == 0);
+    }
+    printf("exits: ok\n");
+}
+
 /* Not run without its name: the recorder refuses it. */
 static void run_int80(void)
 {
@@ -163,6 +184,7 @@ int main(int argc, char **argv)
     static const struct test_case cases[] = {
         {"made", run_made},         {"borders", run_borders}, {"changed", run_changed},
         {"writable", run_writable}, {"moved", run_moved},     {"forked", run_forked},
+        {"exits", run_exits},
     };
 
     if (argc > 1 && strcmp(argv[1], "int80") == 0) {
