@@ -229,6 +229,8 @@ static void mremap_finished(struct session *s, struct task *t, struct call *c)
             .kind = MAP_OP_UNMAP, .address = old + new_length, .length = old_length - new_length};
     }
     emit_map(s, t, &op);
+    if (op.new_address && op.new_address != old)
+        patches_forget(s, t, op.new_address, op.new_address + new_length);
     if (op.kind == MAP_OP_REMAP)
         patches_restore(s, t, old, old + (old_length < new_length ? old_length : new_length),
                         op.new_address);
@@ -279,6 +281,7 @@ static void brk_finished(struct session *s, struct task *t, struct call *c)
         struct map_op op = {.kind = MAP_OP_UNMAP, .address = to, .length = from - to};
 
         emit_map(s, t, &op);
+        patches_forget(s, t, to, from);
     }
     space->brk = (uint64_t)c->result;
 }
@@ -332,6 +335,7 @@ static void madvise_finished(struct session *s, struct task *t, struct call *c)
         op.offset = e.offset;
         emit_map(s, t, &op);
         maps_annotate(&t->space->maps, e.start, e.end, e.object, e.name);
+        patches_forget(s, t, e.start, e.end);
     }
 }
 
@@ -404,6 +408,7 @@ static void shmat_finished(struct session *s, struct task *t, struct call *c)
     }
     op.file = space_trace_file(s, fd, TRACE_FILE_SHARED, "SysV shared memory");
     emit_map(s, t, &op);
+    patches_forget(s, t, op.address, op.address + op.length); /* SHM_REMAP */
     maps_annotate(&t->space->maps, op.address, op.address + op.length,
                   ((c->args[0] << 4) | 2) & ~FUTEX_KEY_SHARED, NULL);
 }

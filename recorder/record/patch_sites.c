@@ -104,6 +104,7 @@ static struct patch_site *add(struct space *space, const struct patch_site *site
             abort();
     }
     p->site[p->count] = *site;
+    p->regions += site->start != site->end;
     return &p->site[p->count++];
 }
 

@@ -24,25 +24,37 @@ struct patch_decision {
     uint32_t task; /* the recorder's id */
     struct event_patch patch;
     uint64_t to; /* the task goes on there; 0: where it was */
+    /* or, if there is a length, what comes to memory */
+    uint64_t space; /* id */
+    uint64_t address;
+    uint64_t length;
+    uint8_t code[PATCH_REGION_MAX];
 };
 
-static void queue(struct session *s, const struct task *t, const struct patch_site *site,
-                  enum patch_word word, uint32_t by, uint64_t to)
+static struct patch_decision *queue_one(struct session *s, const struct task *t)
 {
-    s->result->statistics.patches[word]++;
-    log_debug("task %u: patch of the call at %#lx: %s (by %u)", t->id,
-              (unsigned long)site->instruction, patch_word_name(word), by);
     if (s->decision_count == s->decision_capacity) {
         s->decision_capacity = s->decision_capacity * 2 + 16;
         s->decisions = realloc(s->decisions, s->decision_capacity * sizeof(*s->decisions));
         if (!s->decisions)
             abort();
     }
-    s->decisions[s->decision_count++] = (struct patch_decision){
-        t->id,
-        {word, by, site->instruction, site->start == site->end ? 0 : site->start,
-         (uint32_t)(site->end - site->start)},
-        to};
+    s->decisions[s->decision_count] = (struct patch_decision){.task = t->id};
+    return &s->decisions[s->decision_count++];
+}
+
+static void queue(struct session *s, const struct task *t, const struct patch_site *site,
+                  enum patch_word word, uint32_t by, uint64_t to)
+{
+    struct patch_decision *d = queue_one(s, t);
+
+    s->result->statistics.patches[word]++;
+    log_debug("task %u: patch of the call at %#lx: %s (by %u)", t->id,
+              (unsigned long)site->instruction, patch_word_name(word), by);
+    d->patch = (struct event_patch){word, by, site->instruction,
+                                    site->start == site->end ? 0 : site->start,
+                                    (uint32_t)(site->end - site->start)};
+    d->to = to;
 }
 
 static void decide(struct session *s, const struct task *t, const struct patch_site *site,
@@ -75,7 +87,14 @@ static void emit_one(struct session *s, struct task *t, const struct patch_decis
 {
     bool needs_event = t->needs_event;
 
-    emit_begin(s, t, EVENT_PATCH)->patch = decision->patch;
+    if (decision->length) {
+        if (tracee_write_forced(t->tid, decision->address, decision->code, decision->length) < 0)
+            return;
+        emit_begin(s, t, EVENT_MEMORY);
+        emit_bytes(s, decision->address, decision->code, decision->length);
+    } else {
+        emit_begin(s, t, EVENT_PATCH)->patch = decision->patch;
+    }
     if (decision->to && t->id == decision->task)
         move_task(t, decision->to);
     emit_end(s, t);
@@ -93,10 +112,13 @@ void patches_emit(struct session *s)
         return;
     s->decision_count = 0; /* emit_end() calls here again */
     for (size_t i = 0; i < count; i++) {
-        /* of one that is gone, in another's name */
-        for (t = s->tasks; t && (t->id != s->decisions[i].task || t->left); t = t->next)
+        const struct patch_decision *d = &s->decisions[i];
+
+        for (t = s->tasks; t && (t->id != d->task || t->left); t = t->next)
             ;
-        for (t = t ? t : s->tasks; t && t->left; t = t->next)
+        /* of one that is gone, in another's name */
+        for (t = t ? t : s->tasks; t && (t->left || (d->length && t->space->id != d->space));
+             t = t->next)
             ;
         if (t)
             emit_one(s, t, &s->decisions[i]);
@@ -647,6 +669,26 @@ void patches_task_free(struct task *t)
     free(t->frames);
 }
 
+/* A part of a region that is still there becomes what it was. */
+static void restore_rest(struct session *s, struct task *t, const struct patch_site *site,
+                         uint64_t from, uint64_t to)
+{
+    struct patch_decision *d;
+
+    if (from >= to)
+        return;
+    d = queue_one(s, t);
+    d->space = t->space->id;
+    d->address = from;
+    d->length = to - from;
+    memcpy(d->code, &site->code[from - site->start], to - from);
+}
+
+static bool overlaps(uint64_t a, uint64_t a_end, uint64_t b, uint64_t b_end)
+{
+    return a < b_end && b < a_end;
+}
+
 void patches_forget(struct session *s, struct task *t, uint64_t start, uint64_t end)
 {
     struct patch_sites *p = &t->space->patches;
@@ -654,15 +696,18 @@ void patches_forget(struct session *s, struct task *t, uint64_t start, uint64_t 
     for (size_t i = p->count; i-- > 0;) {
         struct patch_site *site = &p->site[i];
 
-        if (site->instruction + PATCH_SYSCALL_LENGTH <= start || site->instruction >= end) {
-            if (site->end <= start || site->start >= end)
-                continue;
-        }
+        if (!overlaps(site->instruction, site->instruction + PATCH_SYSCALL_LENGTH, start, end) &&
+            !overlaps(site->start, site->end, start, end))
+            continue;
         if (site->state == PATCH_DEFERRED_ENTRY || site->state == PATCH_DEFERRED_OCCUPIED)
             decide(s, t, site, PATCH_ABANDONED, 0);
-        if (site->state == PATCH_APPLIED)
+        if (site->state == PATCH_APPLIED) {
             move_back(s, t->space, site);
+            restore_rest(s, t, site, site->start, site->end < start ? site->end : start);
+            restore_rest(s, t, site, site->start > end ? site->start : end, site->end);
+        }
         set_waiting(t->space, site, false);
+        p->regions -= site->start != site->end;
         p->site[i] = p->site[--p->count];
     }
 }
@@ -674,16 +719,16 @@ void patches_restore(struct session *s, struct task *t, uint64_t start, uint64_t
 
     for (size_t i = 0; i < p->count; i++) {
         const struct patch_site *site = &p->site[i];
+        uint64_t from, length, now;
 
-        if (site->state != PATCH_APPLIED || site->end <= start || site->start >= end)
+        if (site->state != PATCH_APPLIED || !overlaps(site->start, site->end, start, end))
             continue;
         /* a region may reach beyond the range, which alone has moved */
-        for (uint64_t at = site->start; at < site->end; at++) {
-            uint64_t now = at >= start && at < end ? moved + (at - start) : at;
-
-            if (tracee_write_forced(t->tid, now, &site->code[at - site->start], 1) == 0)
-                emit_copy(s, now, &site->code[at - site->start], 1);
-        }
+        from = site->start > start ? site->start : start;
+        length = (site->end < end ? site->end : end) - from;
+        now = moved + (from - start);
+        if (tracee_write_forced(t->tid, now, &site->code[from - site->start], length) == 0)
+            emit_copy(s, now, &site->code[from - site->start], length);
     }
     patches_forget(s, t, start, end);
 }

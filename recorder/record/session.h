@@ -44,6 +44,7 @@ struct loaded_image {
 struct patch_sites { /* patches.h */
     struct patch_site *site;
     size_t count, capacity, waiting;
+    size_t regions; /* sites that have one */
     struct patch_page *page;
     size_t page_count;
 };
