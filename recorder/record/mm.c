@@ -187,6 +187,20 @@ enum call_action model_munmap(struct session *s, struct task *t, struct call *c)
     return CALL_RUN;
 }
 
+/* Jumps that an image has from the start stay. */
+static void changes_text(struct session *s, struct task *t, const struct map_op *op)
+{
+    for (size_t i = 0; i < t->space->image_count; i++) {
+        const struct loaded_image *l = &t->space->images[i];
+
+        if (l->start < op->address + op->length && op->address < l->end)
+            notes_add(s,
+                      "%s may change the code of %s, which was rewritten: what it reads there "
+                      "is not what the file holds, and what it writes may be lost",
+                      t->name, l->name ? l->name : "a program");
+    }
+}
+
 static void mprotect_finished(struct session *s, struct task *t, struct call *c)
 {
     struct map_op op = {.kind = MAP_OP_PROTECT,
@@ -197,8 +211,10 @@ static void mprotect_finished(struct session *s, struct task *t, struct call *c)
     if (c->result < 0)
         return;
     emit_map(s, t, &op);
-    if (op.prot & PROT_WRITE) /* it may be written, with a jump in its middle */
+    if (op.prot & PROT_WRITE) { /* it may be written, with a jump in its middle */
         patches_restore(s, t, op.address, op.address + op.length, op.address);
+        changes_text(s, t, &op);
+    }
     if ((op.prot & PROT_EXEC) && !space_image_at(t->space, op.address, NULL))
         runs_made_code(s, t);
 }
