@@ -270,17 +270,6 @@ static int make_stub(struct session *s, struct task *t, struct patch_site *site,
     return error;
 }
 
-/* An event of no stop finds its task where the task's last event left it: if it has run since, to
- * the entry of a call, that is an event first. */
-static void stand(struct session *s, struct task *t)
-{
-    if (!t || !t->needs_event || !t->call.active || t->call.entered)
-        return;
-    emit_begin(s, t, EVENT_ENTRY);
-    emit_end(s, t);
-    t->call.entered = true;
-}
-
 /* The patch, as one event. */
 static int write_region(struct session *s, struct task *t, struct patch_site *site)
 {
@@ -289,7 +278,8 @@ static int write_region(struct session *s, struct task *t, struct patch_site *si
     bool made = !site->planned && !site->target;
     int error;
 
-    stand(s, s->current);
+    if (s->current)
+        emit_entry(s, s->current);
     error = make_stub(s, t, site, &page);
     if (error)
         return error;
@@ -528,6 +518,8 @@ static void retry(struct session *s, struct task *t, struct space *space, struct
     }
     if (!input(s, t, site, event, PATCH_INPUT_FREE, 0))
         return;
+    if (s->current)
+        emit_entry(s, s->current);
     patches_emit(s);
     if (write_region(s, agent, site) < 0) {
         event->state = site->state = PATCH_ABANDONED;
