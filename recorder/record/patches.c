@@ -250,8 +250,10 @@ static int map_page(struct session *s, struct task *t, uint64_t page)
     return (uint64_t)result == page ? 0 : -ENOMEM;
 }
 
-/* The stub of a site that no image has planned. */
-static int make_stub(struct session *s, struct task *t, struct patch_site *site, uint64_t *ret_page)
+/* A place for the stub of a site that no image has planned. Nothing is written yet: events may come
+ * before the patch's own, and memory must be as they say. */
+static int place_stub(struct session *s, struct task *t, struct patch_site *site,
+                      uint64_t *ret_page)
 {
     int error;
 
@@ -261,8 +263,6 @@ static int make_stub(struct session *s, struct task *t, struct patch_site *site,
     if (!patch_site_place(t->space, site, ret_page))
         return -ENOSPC;
     error = *ret_page ? map_page(s, t, *ret_page) : 0;
-    if (!error)
-        error = tracee_write_forced(t->tid, site->target, site->stub.code, site->stub.size);
     if (error) {
         site->target = 0;
         t->space->patches.page_count -= *ret_page != 0;
@@ -270,23 +270,33 @@ static int make_stub(struct session *s, struct task *t, struct patch_site *site,
     return error;
 }
 
-/* The patch, as one event. */
-static int write_region(struct session *s, struct task *t, struct patch_site *site)
-{
-    uint8_t code[PATCH_REGION_MAX];
-    uint64_t page, length = site->end - site->start;
-    bool made = !site->planned && !site->target;
-    int error;
+/* What a patch needs before it is decided that it is made. */
+struct preparation {
+    uint64_t page; /* mapped for it, or 0 */
+    bool made;     /* its stub is new */
+};
 
+static bool prepare(struct session *s, struct task *t, struct patch_site *site,
+                    struct preparation *ret)
+{
     if (s->current)
         emit_entry(s, s->current);
-    error = make_stub(s, t, site, &page);
-    if (error)
-        return error;
+    ret->made = !site->planned && !site->target;
+    return place_stub(s, t, site, &ret->page) == 0;
+}
+
+/* The patch, as one event. */
+static void write_region(struct session *s, struct task *t, const struct patch_site *site,
+                         const struct preparation *prepared)
+{
+    uint8_t code[PATCH_REGION_MAX];
+    uint64_t page = prepared->page, length = site->end - site->start;
+
     image_region_bytes(site->start, length, site->target, code);
-    error = tracee_write_forced(t->tid, site->start, code, length);
-    if (error)
-        return error;
+    if (prepared->made)
+        tracee_write_forced(t->tid, site->target, site->stub.code, site->stub.size);
+    if (tracee_write_forced(t->tid, site->start, code, length) < 0)
+        return; /* it is gone */
     s->result->statistics.patches[PATCH_APPLIED]++;
     emit_begin(s, t, EVENT_PATCH)->patch =
         (struct event_patch){PATCH_APPLIED, 0, site->instruction, site->start, (uint32_t)length};
@@ -301,11 +311,10 @@ static int write_region(struct session *s, struct task *t, struct patch_site *si
         maps_annotate(&t->space->maps, page, page + TRACEE_PAGE_SIZE, 0,
                       image_store_name(s->images, SPACE_HIDDEN_NAME));
     }
-    if (made)
+    if (prepared->made)
         emit_bytes(s, site->target, site->stub.code, site->stub.size);
     emit_bytes(s, site->start, code, length);
     emit_end(s, t);
-    return 0;
 }
 
 /* Stopped tasks outside of calls go on in the copy. */
@@ -358,12 +367,16 @@ static void leave(struct session *s, struct task *t, struct space *space, struct
 /* At the entry, with the region its own: the call goes on in the copy. */
 static void patch_at_entry(struct session *s, struct task *t, struct patch_site *site)
 {
+    struct preparation prepared;
     uint64_t copy;
 
-    if (write_region(s, t, site) < 0) {
-        t->patch.state = site->state = PATCH_ABANDONED;
+    if (!prepare(s, t, site, &prepared)) {
+        input(s, t, site, &t->patch, PATCH_INPUT_CHANGED, 0);
         return;
     }
+    /* the decision's event is that with the bytes */
+    t->patch.state = site->state = patch_step(t->patch.state, PATCH_INPUT_CLEAR).next;
+    write_region(s, t, site, &prepared);
     copy = patch_site_copy(t->space, site, t->regs.rip);
     if (patch_inside(t->regs.rip, site->start, site->end) && copy)
         queue(s, t, site, PATCH_MOVED, 0, copy);
@@ -383,11 +396,8 @@ static void begin_at(struct session *s, struct task *t, struct patch_site *site)
         input(s, t, site, event, PATCH_INPUT_BEGINS_BEFORE, t->id);
     else if (!is_unchanged(t, site))
         input(s, t, site, event, PATCH_INPUT_CHANGED, 0);
-    else {
-        /* the decision's event is that with the bytes */
-        event->state = site->state = patch_step(event->state, PATCH_INPUT_CLEAR).next;
+    else
         patch_at_entry(s, t, site);
-    }
 }
 
 static void remove_frame(struct task *t, size_t index)
@@ -481,12 +491,14 @@ bool patches_call_begins(struct session *s, struct task *t)
 static void patch_wherever(struct session *s, struct task *t, const struct patch_site *site)
 {
     struct patch_site wrong = *site;
+    struct preparation prepared;
     uint64_t shift = t->regs.rip - PATCH_SYSCALL_LENGTH - site->instruction;
 
     wrong.start += shift;
     wrong.end += shift;
     wrong.instruction += shift;
-    write_region(s, t, &wrong);
+    if (prepare(s, t, &wrong, &prepared))
+        write_region(s, t, &wrong, &prepared);
 }
 
 /* The retry of a deferred call. `event` is that call's, or what a call that is over has left. */
@@ -494,6 +506,7 @@ static void retry(struct session *s, struct task *t, struct space *space, struct
                   struct patch_event *event)
 {
     struct task *agent = agent_of(s, space, t);
+    struct preparation prepared;
     uint32_t by;
 
     if (s->patch_faults & PATCH_FAULT_FORGET_RETRY)
@@ -516,15 +529,14 @@ static void retry(struct session *s, struct task *t, struct space *space, struct
         input(s, t, site, event, PATCH_INPUT_OCCUPIED, by);
         return;
     }
-    if (!input(s, t, site, event, PATCH_INPUT_FREE, 0))
-        return;
-    if (s->current)
-        emit_entry(s, s->current);
-    patches_emit(s);
-    if (write_region(s, agent, site) < 0) {
-        event->state = site->state = PATCH_ABANDONED;
+    if (!prepare(s, agent, site, &prepared)) {
+        input(s, t, site, event, PATCH_INPUT_CHANGED, 0);
         return;
     }
+    if (!input(s, t, site, event, PATCH_INPUT_FREE, 0))
+        return;
+    patches_emit(s);
+    write_region(s, agent, site, &prepared);
     move_tasks(s, space, site);
 }
 

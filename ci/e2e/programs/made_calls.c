@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "check.h"
@@ -288,6 +289,18 @@ static void run_text(void)
     printf("text: ok\n");
 }
 
+/* Not run without its name: there is no room for anything but what is mapped. */
+static void run_crowded(void)
+{
+    struct rlimit limit = {PAGE, PAGE};
+    unsigned char *page = pages(PROT_READ | PROT_WRITE);
+
+    make(page, 64, tail, sizeof(tail));
+    CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+    call_all(page, 64);
+    printf("crowded: ok\n");
+}
+
 /* Not run without its name: the recorder refuses it. */
 static void run_int80(void)
 {
@@ -307,6 +320,10 @@ int main(int argc, char **argv)
 
     if (argc > 1 && strcmp(argv[1], "text") == 0) {
         run_text();
+        return 0;
+    }
+    if (argc > 1 && strcmp(argv[1], "crowded") == 0) {
+        run_crowded();
         return 0;
     }
     if (argc > 1 && strcmp(argv[1], "int80") == 0) {
