@@ -29,6 +29,23 @@ run rrtest record --quiet -o trace --patching static -- "$PROGRAMS/made_calls" w
 expect_status 0
 expect [ "$(stat_of trace applied)" = 0 ]
 
+case_begin "a function that the program has changed is not taken for the image's"
+run rrtest record -o trace --patching lazy -- "$PROGRAMS/made_calls" text
+expect_status 0
+expect_stdout "text: ok"
+expect_stderr_has "may change the code of"
+run rrtest replay --quiet --verify trace
+expect_status 0
+
+case_begin "a patch that finds no room for its stub is given up, and counted so"
+run rrtest record --quiet -o trace --patching static -- "$PROGRAMS/made_calls" crowded
+expect_status 0
+expect [ "$(stat_of trace applied)" = 0 ]
+expect [ "$(stat_of trace retried)" = 0 ]
+expect [ "$(stat_of trace abandoned)" -gt 0 ]
+run rrtest replay --quiet --verify trace
+expect_status 0
+
 case_begin "int 0x80 is refused by name"
 run rrtest record -o trace -- "$PROGRAMS/made_calls" int80
 expect_status 125

@@ -106,7 +106,8 @@
 #define PAGE_SWITCH_SIGNALS 16    /* signal masks and dispositions: no signal is pending */
 #define PAGE_SWITCH_ALONE 32      /* no other task can run */
 #define PAGE_SWITCH_VIRTUAL 64    /* the clock is the virtual one */
-#define PAGE_SWITCH_CODE 128 /* no code of the space was patched at run time: mprotect, mremap */
+#define PAGE_SWITCH_CODE \
+    128 /* no code of the space was patched at run time: mprotect, mremap, madvise */
 
 /* A byte per descriptor of the current task's table: what may be done with it unseen. */
 #define RECORDER_FDS 0x70002000

@@ -164,7 +164,8 @@ int64_t blob_mremap(const struct blob_frame *f)
 }
 
 /* Advice without effect on contents is only given; MADV_DONTNEED empties private memory, in replay
- * too; MADV_FREE may do so at any time: it does so now. */
+ * too; MADV_FREE may do so at any time: it does so now. With the memory goes what was written into
+ * code there, maybe half of a jump. */
 int64_t blob_madvise(const struct blob_frame *f)
 {
     if (touches_ours(f->argument[0], f->argument[1]) || !blob_may(f, 0, 0))
@@ -180,8 +181,9 @@ int64_t blob_madvise(const struct blob_frame *f)
     case MADV_DODUMP:
         return blob_answer(f, blob_pass(f));
     case MADV_DONTNEED:
-        return maps_recorded(f, blob_pass(f));
     case MADV_FREE:
+        if (!blob_may(f, PAGE_SWITCH_CODE, 0))
+            return BLOB_DECLINE;
         return maps_recorded(
             f, blob_call(SYS_madvise, f->argument[0], f->argument[1], MADV_DONTNEED, 0, 0, 0));
     default:

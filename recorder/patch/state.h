@@ -17,8 +17,8 @@ enum patch_input {
     PATCH_INPUT_BEGINS_BEFORE, /* at the entry: it begins before the call, which is being made */
     PATCH_INPUT_OCCUPIED,      /* somebody stands in the region */
     PATCH_INPUT_FREE,          /* the call is over, and nobody stands in the region */
-    PATCH_INPUT_CHANGED,       /* what lies there is not the code that was looked at */
-    PATCH_INPUT_ENDED,         /* the task or its address space ends */
+    PATCH_INPUT_CHANGED, /* not the code that was looked at lies there, or its stub finds no room */
+    PATCH_INPUT_ENDED,   /* the task or its address space ends */
     PATCH_INPUT_COUNT
 };
 

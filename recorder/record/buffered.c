@@ -78,7 +78,7 @@ static uint64_t switches_for(struct session *s, struct task *t)
     switches = without_parked(s, t);
     if (!switches)
         return 0;
-    if (t->space->patches.count == 0)
+    if (t->space->patches.regions == 0)
         switches |= PAGE_SWITCH_CODE;
     if (!s->shared_unknown)
         switches |= PAGE_SWITCH_FILE_WRITES;

@@ -278,3 +278,15 @@ void emit_position(struct session *s, struct task *t)
     e->counter = t->trapped_counter;
     emit_end(s, t);
 }
+
+void emit_entry(struct session *s, struct task *t)
+{
+    struct call *c = &t->call;
+
+    if (!t->needs_event || !c->active || c->entered)
+        return;
+    emit_begin(s, t, EVENT_ENTRY);
+    s->building.event.before = c->before;
+    c->entered = true;
+    emit_end_registers(s, t, &c->before);
+}

@@ -212,6 +212,7 @@ static void process_vm_written(struct session *s, struct task *t, struct call *c
 
     if (c->result <= 0 || !to || syscall_outputs(c->nr, c->args, c->result, &memory, &regions) < 0)
         return;
+    emit_entry(s, t);
     emit_begin(s, to, EVENT_MEMORY);
     for (size_t i = 0; i < regions.count; i++)
         emit_memory(s, to, regions.region[i].address, regions.region[i].length);

@@ -187,6 +187,20 @@ enum call_action model_munmap(struct session *s, struct task *t, struct call *c)
     return CALL_RUN;
 }
 
+/* Jumps that an image has from the start stay. */
+static void changes_text(struct session *s, struct task *t, const struct map_op *op)
+{
+    for (size_t i = 0; i < t->space->image_count; i++) {
+        const struct loaded_image *l = &t->space->images[i];
+
+        if (l->start < op->address + op->length && op->address < l->end)
+            notes_add(s,
+                      "%s may change the code of %s, which was rewritten: what it reads there "
+                      "is not what the file holds, and what it writes may be lost",
+                      t->name, l->name ? l->name : "a program");
+    }
+}
+
 static void mprotect_finished(struct session *s, struct task *t, struct call *c)
 {
     struct map_op op = {.kind = MAP_OP_PROTECT,
@@ -197,8 +211,10 @@ static void mprotect_finished(struct session *s, struct task *t, struct call *c)
     if (c->result < 0)
         return;
     emit_map(s, t, &op);
-    if (op.prot & PROT_WRITE) /* it may be written, with a jump in its middle */
+    if (op.prot & PROT_WRITE) { /* it may be written, with a jump in its middle */
         patches_restore(s, t, op.address, op.address + op.length, op.address);
+        changes_text(s, t, &op);
+    }
     if ((op.prot & PROT_EXEC) && !space_image_at(t->space, op.address, NULL))
         runs_made_code(s, t);
 }
@@ -229,6 +245,8 @@ static void mremap_finished(struct session *s, struct task *t, struct call *c)
             .kind = MAP_OP_UNMAP, .address = old + new_length, .length = old_length - new_length};
     }
     emit_map(s, t, &op);
+    if (op.new_address && op.new_address != old)
+        patches_forget(s, t, op.new_address, op.new_address + new_length);
     if (op.kind == MAP_OP_REMAP)
         patches_restore(s, t, old, old + (old_length < new_length ? old_length : new_length),
                         op.new_address);
@@ -279,6 +297,7 @@ static void brk_finished(struct session *s, struct task *t, struct call *c)
         struct map_op op = {.kind = MAP_OP_UNMAP, .address = to, .length = from - to};
 
         emit_map(s, t, &op);
+        patches_forget(s, t, to, from);
     }
     space->brk = (uint64_t)c->result;
 }
@@ -332,6 +351,7 @@ static void madvise_finished(struct session *s, struct task *t, struct call *c)
         op.offset = e.offset;
         emit_map(s, t, &op);
         maps_annotate(&t->space->maps, e.start, e.end, e.object, e.name);
+        patches_forget(s, t, e.start, e.end);
     }
 }
 
@@ -404,6 +424,7 @@ static void shmat_finished(struct session *s, struct task *t, struct call *c)
     }
     op.file = space_trace_file(s, fd, TRACE_FILE_SHARED, "SysV shared memory");
     emit_map(s, t, &op);
+    patches_forget(s, t, op.address, op.address + op.length); /* SHM_REMAP */
     maps_annotate(&t->space->maps, op.address, op.address + op.length,
                   ((c->args[0] << 4) | 2) & ~FUTEX_KEY_SHARED, NULL);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include "include/rrtest/recorder_page.h"
 #include "recorder/base/types.h"
@@ -36,6 +37,24 @@ bool patches_is_applied(const struct space *space, uint64_t start)
 /* ---- regions -----------------------------------------------------------------------------------
  */
 
+/* The stub has copies of the image's code: is it that which lies there? */
+static bool is_of_image(const struct loaded_image *l, const struct patch_site *site)
+{
+    uint64_t address = site->start - l->bias, length = site->end - site->start;
+    uint8_t code[PATCH_REGION_MAX];
+
+    for (size_t i = 0; i < image_segment_count(l->image); i++) {
+        const struct image_segment *g = image_segment(l->image, i);
+
+        if (address < g->address || address + length > g->address + g->length)
+            continue;
+        return pread(image_fd(l->image), code, length,
+                     (off_t)(g->cache_offset + (address - g->address))) == (ssize_t)length &&
+               memcmp(code, site->code, length) == 0;
+    }
+    return false;
+}
+
 /* An image has planned it. */
 static bool take_planned(const struct task *t, struct loaded_image *l, struct patch_site *site)
 {
@@ -50,7 +69,8 @@ static bool take_planned(const struct task *t, struct loaded_image *l, struct pa
     site->end = where.end + l->bias;
     site->target = where.copy + l->bias;
     return where.copy && site->end - site->start <= PATCH_REGION_MAX &&
-           tracee_read_forced(t->tid, site->start, site->code, site->end - site->start) == 0;
+           tracee_read_forced(t->tid, site->start, site->code, site->end - site->start) == 0 &&
+           is_of_image(l, site);
 }
 
 /* Not a byte of it is anything that an image wrote. */
@@ -104,6 +124,7 @@ static struct patch_site *add(struct space *space, const struct patch_site *site
             abort();
     }
     p->site[p->count] = *site;
+    p->regions += site->start != site->end;
     return &p->site[p->count++];
 }
 
@@ -111,6 +132,13 @@ static struct patch_site *add(struct space *space, const struct patch_site *site
 static bool takes_no_patch(uint64_t number)
 {
     return number == SYS_rt_sigreturn;
+}
+
+/* A call like that tells nothing of what lies behind it, which may be data that others read. */
+static bool does_not_return(uint64_t number)
+{
+    return number == SYS_exit || number == SYS_exit_group || number == SYS_execve ||
+           number == SYS_execveat;
 }
 
 struct patch_site *patch_site_new(struct session *s, struct task *t, uint64_t instruction,
@@ -129,7 +157,10 @@ struct patch_site *patch_site_new(struct session *s, struct task *t, uint64_t in
     found = !takes_no_patch(number) && (m->flags & MAP_PRIVATE) &&
             ((l && take_planned(t, l, &site)) ||
              (!(l && image_refuses_call(l->image, instruction - l->bias)) &&
-              take_decoded(t, l, number, &site)));
+              !does_not_return(number) && take_decoded(t, l, number, &site)));
+    *ret_transient = !found && does_not_return(number);
+    if (*ret_transient)
+        return NULL;
     if (!found)
         site = (struct patch_site){.instruction = instruction};
     return add(t->space, &site);

@@ -24,25 +24,37 @@ struct patch_decision {
     uint32_t task; /* the recorder's id */
     struct event_patch patch;
     uint64_t to; /* the task goes on there; 0: where it was */
+    /* or, if there is a length, what comes to memory */
+    uint64_t space; /* id */
+    uint64_t address;
+    uint64_t length;
+    uint8_t code[PATCH_REGION_MAX];
 };
 
-static void queue(struct session *s, const struct task *t, const struct patch_site *site,
-                  enum patch_word word, uint32_t by, uint64_t to)
+static struct patch_decision *queue_one(struct session *s, const struct task *t)
 {
-    s->result->statistics.patches[word]++;
-    log_debug("task %u: patch of the call at %#lx: %s (by %u)", t->id,
-              (unsigned long)site->instruction, patch_word_name(word), by);
     if (s->decision_count == s->decision_capacity) {
         s->decision_capacity = s->decision_capacity * 2 + 16;
         s->decisions = realloc(s->decisions, s->decision_capacity * sizeof(*s->decisions));
         if (!s->decisions)
             abort();
     }
-    s->decisions[s->decision_count++] = (struct patch_decision){
-        t->id,
-        {word, by, site->instruction, site->start == site->end ? 0 : site->start,
-         (uint32_t)(site->end - site->start)},
-        to};
+    s->decisions[s->decision_count] = (struct patch_decision){.task = t->id};
+    return &s->decisions[s->decision_count++];
+}
+
+static void queue(struct session *s, const struct task *t, const struct patch_site *site,
+                  enum patch_word word, uint32_t by, uint64_t to)
+{
+    struct patch_decision *d = queue_one(s, t);
+
+    s->result->statistics.patches[word]++;
+    log_debug("task %u: patch of the call at %#lx: %s (by %u)", t->id,
+              (unsigned long)site->instruction, patch_word_name(word), by);
+    d->patch = (struct event_patch){word, by, site->instruction,
+                                    site->start == site->end ? 0 : site->start,
+                                    (uint32_t)(site->end - site->start)};
+    d->to = to;
 }
 
 static void decide(struct session *s, const struct task *t, const struct patch_site *site,
@@ -75,7 +87,14 @@ static void emit_one(struct session *s, struct task *t, const struct patch_decis
 {
     bool needs_event = t->needs_event;
 
-    emit_begin(s, t, EVENT_PATCH)->patch = decision->patch;
+    if (decision->length) {
+        if (tracee_write_forced(t->tid, decision->address, decision->code, decision->length) < 0)
+            return;
+        emit_begin(s, t, EVENT_MEMORY);
+        emit_bytes(s, decision->address, decision->code, decision->length);
+    } else {
+        emit_begin(s, t, EVENT_PATCH)->patch = decision->patch;
+    }
     if (decision->to && t->id == decision->task)
         move_task(t, decision->to);
     emit_end(s, t);
@@ -93,10 +112,13 @@ void patches_emit(struct session *s)
         return;
     s->decision_count = 0; /* emit_end() calls here again */
     for (size_t i = 0; i < count; i++) {
-        /* of one that is gone, in another's name */
-        for (t = s->tasks; t && (t->id != s->decisions[i].task || t->left); t = t->next)
+        const struct patch_decision *d = &s->decisions[i];
+
+        for (t = s->tasks; t && (t->id != d->task || t->left); t = t->next)
             ;
-        for (t = t ? t : s->tasks; t && t->left; t = t->next)
+        /* of one that is gone, in another's name */
+        for (t = t ? t : s->tasks; t && (t->left || (d->length && t->space->id != d->space));
+             t = t->next)
             ;
         if (t)
             emit_one(s, t, &s->decisions[i]);
@@ -228,8 +250,10 @@ static int map_page(struct session *s, struct task *t, uint64_t page)
     return (uint64_t)result == page ? 0 : -ENOMEM;
 }
 
-/* The stub of a site that no image has planned. */
-static int make_stub(struct session *s, struct task *t, struct patch_site *site, uint64_t *ret_page)
+/* A place for the stub of a site that no image has planned. Nothing is written yet: events may come
+ * before the patch's own, and memory must be as they say. */
+static int place_stub(struct session *s, struct task *t, struct patch_site *site,
+                      uint64_t *ret_page)
 {
     int error;
 
@@ -239,8 +263,6 @@ static int make_stub(struct session *s, struct task *t, struct patch_site *site,
     if (!patch_site_place(t->space, site, ret_page))
         return -ENOSPC;
     error = *ret_page ? map_page(s, t, *ret_page) : 0;
-    if (!error)
-        error = tracee_write_forced(t->tid, site->target, site->stub.code, site->stub.size);
     if (error) {
         site->target = 0;
         t->space->patches.page_count -= *ret_page != 0;
@@ -248,33 +270,33 @@ static int make_stub(struct session *s, struct task *t, struct patch_site *site,
     return error;
 }
 
-/* An event of no stop finds its task where the task's last event left it: if it has run since, to
- * the entry of a call, that is an event first. */
-static void stand(struct session *s, struct task *t)
+/* What a patch needs before it is decided that it is made. */
+struct preparation {
+    uint64_t page; /* mapped for it, or 0 */
+    bool made;     /* its stub is new */
+};
+
+static bool prepare(struct session *s, struct task *t, struct patch_site *site,
+                    struct preparation *ret)
 {
-    if (!t || !t->needs_event || !t->call.active || t->call.entered)
-        return;
-    emit_begin(s, t, EVENT_ENTRY);
-    emit_end(s, t);
-    t->call.entered = true;
+    if (s->current)
+        emit_entry(s, s->current);
+    ret->made = !site->planned && !site->target;
+    return place_stub(s, t, site, &ret->page) == 0;
 }
 
 /* The patch, as one event. */
-static int write_region(struct session *s, struct task *t, struct patch_site *site)
+static void write_region(struct session *s, struct task *t, const struct patch_site *site,
+                         const struct preparation *prepared)
 {
     uint8_t code[PATCH_REGION_MAX];
-    uint64_t page, length = site->end - site->start;
-    bool made = !site->planned && !site->target;
-    int error;
+    uint64_t page = prepared->page, length = site->end - site->start;
 
-    stand(s, s->current);
-    error = make_stub(s, t, site, &page);
-    if (error)
-        return error;
     image_region_bytes(site->start, length, site->target, code);
-    error = tracee_write_forced(t->tid, site->start, code, length);
-    if (error)
-        return error;
+    if (prepared->made)
+        tracee_write_forced(t->tid, site->target, site->stub.code, site->stub.size);
+    if (tracee_write_forced(t->tid, site->start, code, length) < 0)
+        return; /* it is gone */
     s->result->statistics.patches[PATCH_APPLIED]++;
     emit_begin(s, t, EVENT_PATCH)->patch =
         (struct event_patch){PATCH_APPLIED, 0, site->instruction, site->start, (uint32_t)length};
@@ -289,11 +311,10 @@ static int write_region(struct session *s, struct task *t, struct patch_site *si
         maps_annotate(&t->space->maps, page, page + TRACEE_PAGE_SIZE, 0,
                       image_store_name(s->images, SPACE_HIDDEN_NAME));
     }
-    if (made)
+    if (prepared->made)
         emit_bytes(s, site->target, site->stub.code, site->stub.size);
     emit_bytes(s, site->start, code, length);
     emit_end(s, t);
-    return 0;
 }
 
 /* Stopped tasks outside of calls go on in the copy. */
@@ -346,12 +367,16 @@ static void leave(struct session *s, struct task *t, struct space *space, struct
 /* At the entry, with the region its own: the call goes on in the copy. */
 static void patch_at_entry(struct session *s, struct task *t, struct patch_site *site)
 {
+    struct preparation prepared;
     uint64_t copy;
 
-    if (write_region(s, t, site) < 0) {
-        t->patch.state = site->state = PATCH_ABANDONED;
+    if (!prepare(s, t, site, &prepared)) {
+        input(s, t, site, &t->patch, PATCH_INPUT_CHANGED, 0);
         return;
     }
+    /* the decision's event is that with the bytes */
+    t->patch.state = site->state = patch_step(t->patch.state, PATCH_INPUT_CLEAR).next;
+    write_region(s, t, site, &prepared);
     copy = patch_site_copy(t->space, site, t->regs.rip);
     if (patch_inside(t->regs.rip, site->start, site->end) && copy)
         queue(s, t, site, PATCH_MOVED, 0, copy);
@@ -371,11 +396,8 @@ static void begin_at(struct session *s, struct task *t, struct patch_site *site)
         input(s, t, site, event, PATCH_INPUT_BEGINS_BEFORE, t->id);
     else if (!is_unchanged(t, site))
         input(s, t, site, event, PATCH_INPUT_CHANGED, 0);
-    else {
-        /* the decision's event is that with the bytes */
-        event->state = site->state = patch_step(event->state, PATCH_INPUT_CLEAR).next;
+    else
         patch_at_entry(s, t, site);
-    }
 }
 
 static void remove_frame(struct task *t, size_t index)
@@ -469,12 +491,14 @@ bool patches_call_begins(struct session *s, struct task *t)
 static void patch_wherever(struct session *s, struct task *t, const struct patch_site *site)
 {
     struct patch_site wrong = *site;
+    struct preparation prepared;
     uint64_t shift = t->regs.rip - PATCH_SYSCALL_LENGTH - site->instruction;
 
     wrong.start += shift;
     wrong.end += shift;
     wrong.instruction += shift;
-    write_region(s, t, &wrong);
+    if (prepare(s, t, &wrong, &prepared))
+        write_region(s, t, &wrong, &prepared);
 }
 
 /* The retry of a deferred call. `event` is that call's, or what a call that is over has left. */
@@ -482,6 +506,7 @@ static void retry(struct session *s, struct task *t, struct space *space, struct
                   struct patch_event *event)
 {
     struct task *agent = agent_of(s, space, t);
+    struct preparation prepared;
     uint32_t by;
 
     if (s->patch_faults & PATCH_FAULT_FORGET_RETRY)
@@ -504,13 +529,14 @@ static void retry(struct session *s, struct task *t, struct space *space, struct
         input(s, t, site, event, PATCH_INPUT_OCCUPIED, by);
         return;
     }
+    if (!prepare(s, agent, site, &prepared)) {
+        input(s, t, site, event, PATCH_INPUT_CHANGED, 0);
+        return;
+    }
     if (!input(s, t, site, event, PATCH_INPUT_FREE, 0))
         return;
     patches_emit(s);
-    if (write_region(s, agent, site) < 0) {
-        event->state = site->state = PATCH_ABANDONED;
-        return;
-    }
+    write_region(s, agent, site, &prepared);
     move_tasks(s, space, site);
 }
 
@@ -647,6 +673,26 @@ void patches_task_free(struct task *t)
     free(t->frames);
 }
 
+/* A part of a region that is still there becomes what it was. */
+static void restore_rest(struct session *s, struct task *t, const struct patch_site *site,
+                         uint64_t from, uint64_t to)
+{
+    struct patch_decision *d;
+
+    if (from >= to)
+        return;
+    d = queue_one(s, t);
+    d->space = t->space->id;
+    d->address = from;
+    d->length = to - from;
+    memcpy(d->code, &site->code[from - site->start], to - from);
+}
+
+static bool overlaps(uint64_t a, uint64_t a_end, uint64_t b, uint64_t b_end)
+{
+    return a < b_end && b < a_end;
+}
+
 void patches_forget(struct session *s, struct task *t, uint64_t start, uint64_t end)
 {
     struct patch_sites *p = &t->space->patches;
@@ -654,15 +700,18 @@ void patches_forget(struct session *s, struct task *t, uint64_t start, uint64_t 
     for (size_t i = p->count; i-- > 0;) {
         struct patch_site *site = &p->site[i];
 
-        if (site->instruction + PATCH_SYSCALL_LENGTH <= start || site->instruction >= end) {
-            if (site->end <= start || site->start >= end)
-                continue;
-        }
+        if (!overlaps(site->instruction, site->instruction + PATCH_SYSCALL_LENGTH, start, end) &&
+            !overlaps(site->start, site->end, start, end))
+            continue;
         if (site->state == PATCH_DEFERRED_ENTRY || site->state == PATCH_DEFERRED_OCCUPIED)
             decide(s, t, site, PATCH_ABANDONED, 0);
-        if (site->state == PATCH_APPLIED)
+        if (site->state == PATCH_APPLIED) {
             move_back(s, t->space, site);
+            restore_rest(s, t, site, site->start, site->end < start ? site->end : start);
+            restore_rest(s, t, site, site->start > end ? site->start : end, site->end);
+        }
         set_waiting(t->space, site, false);
+        p->regions -= site->start != site->end;
         p->site[i] = p->site[--p->count];
     }
 }
@@ -674,16 +723,16 @@ void patches_restore(struct session *s, struct task *t, uint64_t start, uint64_t
 
     for (size_t i = 0; i < p->count; i++) {
         const struct patch_site *site = &p->site[i];
+        uint64_t from, length, now;
 
-        if (site->state != PATCH_APPLIED || site->end <= start || site->start >= end)
+        if (site->state != PATCH_APPLIED || !overlaps(site->start, site->end, start, end))
             continue;
         /* a region may reach beyond the range, which alone has moved */
-        for (uint64_t at = site->start; at < site->end; at++) {
-            uint64_t now = at >= start && at < end ? moved + (at - start) : at;
-
-            if (tracee_write_forced(t->tid, now, &site->code[at - site->start], 1) == 0)
-                emit_copy(s, now, &site->code[at - site->start], 1);
-        }
+        from = site->start > start ? site->start : start;
+        length = (site->end < end ? site->end : end) - from;
+        now = moved + (from - start);
+        if (tracee_write_forced(t->tid, now, &site->code[from - site->start], length) == 0)
+            emit_copy(s, now, &site->code[from - site->start], length);
     }
     patches_forget(s, t, start, end);
 }

@@ -44,6 +44,7 @@ struct loaded_image {
 struct patch_sites { /* patches.h */
     struct patch_site *site;
     size_t count, capacity, waiting;
+    size_t regions; /* sites that have one */
     struct patch_page *page;
     size_t page_count;
 };
@@ -424,6 +425,11 @@ void emit_end(struct session *s, struct task *t);
 void emit_end_registers(struct session *s, struct task *t, const struct user_regs_struct *after);
 /* A PREEMPT event if the task ran since its last event. */
 void emit_position(struct session *s, struct task *t);
+/* Of a task that has come to a call's entry, if no event says so yet: before an event of no stop,
+ * of this task or another, which replay would meet while the task's buffered calls are still to
+ * come.
+ */
+void emit_entry(struct session *s, struct task *t);
 /* Checksum of all of t's memory, as an event of its own. */
 void emit_memory_checksum(struct session *s, struct task *t);
 

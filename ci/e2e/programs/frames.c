@@ -132,6 +132,29 @@ static void longjmp_out(void)
     CHECK(sigismember(&now, SIGUSR2));
 }
 
+/* A call is left by a jump; calls that do not stop follow, then one that does. */
+static void longjmp_and_calls(void)
+{
+    struct itimerval timer = {.it_value.tv_usec = 1000};
+    struct timespec moment = {0, 1000};
+    int ends[2];
+    char byte;
+
+    CHECK(pipe(ends) == 0 && nanosleep(&moment, NULL) == 0);
+    for (int i = 0; i < 20; i++)
+        CHECK(getppid() > 0);
+    handle(SIGALRM, SA_NODEFER, on_longjmp);
+    if (setjmp(plain_exit) == 0) {
+        CHECK(setitimer(ITIMER_REAL, &timer, NULL) == 0);
+        CHECK(read(ends[0], &byte, 1) < 0);
+        CHECK(0);
+    }
+    for (int i = 0; i < 20; i++)
+        CHECK(getppid() > 0);
+    CHECK(nanosleep(&moment, NULL) == 0);
+    CHECK(count == 1);
+}
+
 /* --- faults --- */
 
 static char *page;
@@ -280,6 +303,7 @@ static const struct test_case cases[] = {
     {"stack_overflow", stack_overflow},
     {"changed_context", changed_context},
     {"longjmp_out", longjmp_out},
+    {"longjmp_and_calls", longjmp_and_calls},
     {"fault_retry", fault_retry},
     {"faults_of_all_kinds", faults_of_all_kinds},
     {"trap_flag", trap_flag},
