@@ -1,24 +1,14 @@
 /* RRTEST_FAULT's names. */
 #include "recorder/patch/fault.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "recorder/base/names.h"
 
 unsigned patch_faults_from_environment(void)
 {
+    /* in the order of enum patch_fault */
     static const char *const names[] = {"patch-flag-per-task", "patch-ignore-occupancy",
                                         "patch-ignore-restart", "patch-no-ip-check",
                                         "patch-forget-retry"};
-    const char *at = getenv("RRTEST_FAULT");
-    unsigned faults = 0;
 
-    while (at && *at) {
-        size_t length = strcspn(at, ",");
-
-        for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-            if (strlen(names[i]) == length && strncmp(at, names[i], length) == 0)
-                faults |= 1u << i;
-        at += length + (at[length] == ',');
-    }
-    return faults;
+    return names_in_environment("RRTEST_FAULT", names, sizeof(names) / sizeof(*names));
 }

@@ -13,6 +13,7 @@
 
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
+#include "recorder/base/names.h"
 #include "recorder/patch/fault.h"
 #include "recorder/record/cpuid.h"
 #include "recorder/record/file_facts.h"
@@ -384,16 +385,6 @@ uint32_t record_guards_from_environment(void)
     static const char *const names[] = {
         "rdtsc", "random", "cpuid",           "vdso",   "rseq",    "io_uring", "at_random", "aslr",
         "time",  "pids",   "directory_order", "tmpdir", "network", "getrandom"};
-    const char *at = getenv("RRTEST_GUARD_OFF");
-    uint32_t bits = 0;
 
-    while (at && *at) {
-        size_t length = strcspn(at, ",");
-
-        for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-            if (strlen(names[i]) == length && strncmp(at, names[i], length) == 0)
-                bits |= 1u << i;
-        at += length + (at[length] == ',');
-    }
-    return bits;
+    return names_in_environment("RRTEST_GUARD_OFF", names, sizeof(names) / sizeof(*names));
 }

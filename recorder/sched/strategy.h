@@ -115,7 +115,7 @@ struct sched {
     uint32_t running;               /* chosen last; 0: none */
     uint64_t order;
     uint64_t decisions;
-    uint64_t own_walks; /* slices that ended, or were to end, in the program's own code */
+    uint64_t own_walks;  /* slices that ended, or were to end, in the program's own code */
     bool waited;         /* the last decision was that nobody may run */
     bool calls_reported; /* sched_ran() is told about calls; else each decision counts one */
     bool choice;         /* two or more could run at the last decision */

@@ -1,6 +1,7 @@
 /* Page-wise hashing; /proc/TID/pagemap tells which pages exist, so that large sparse mappings cost
  * little (bits 62 and 63: swapped, present; Documentation/admin-guide/mm/pagemap.rst), or nothing
  * where it can be scanned: ThreadSanitizer maps terabytes. */
+#include "recorder/base/names.h"
 #include "recorder/tracee/memsum.h"
 
 #include <errno.h>
@@ -77,9 +78,7 @@ struct scan_argument {
 /* For tests: an older kernel. */
 static bool is_faulty(void)
 {
-    const char *fault = getenv("RRTEST_FAULT");
-
-    return fault && strcmp(fault, "no_pagemap_scan") == 0;
+    return names_fault("no_pagemap_scan");
 }
 
 bool memsum_scans(void)

@@ -6,6 +6,7 @@
  * threads that differ, so the tracer makes itself one of those that trap. When it, or a library it
  * uses, executes cpuid then, its own signal handler switches the trap off and the instruction is
  * repeated. */
+#include "recorder/base/names.h"
 #include "recorder/tracee/processor.h"
 
 #include <asm/prctl.h>
@@ -95,9 +96,7 @@ static bool try_cpuid(void)
 /* For tests: a machine without such traps. */
 static bool is_faulty(void)
 {
-    const char *fault = getenv("RRTEST_FAULT");
-
-    return fault && strcmp(fault, "no_processor_traps") == 0;
+    return names_fault("no_processor_traps");
 }
 
 /* known: 1 yes, -1 no */

@@ -3,11 +3,13 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <errno.h>
 #include <cmocka.h>
 
 #include "recorder/base/bytes.h"
 #include "recorder/base/error.h"
+#include "recorder/base/names.h"
 #include "recorder/base/random.h"
 
 static void test_varints_round_trip(void **state)
@@ -88,6 +90,17 @@ static void test_error_context(void **state)
     assert_string_equal(error.message, "suite.yaml: x is missing");
 }
 
+static void test_names(void **state)
+{
+    static const char *const names[] = {"one", "two", "three"};
+
+    (void)state;
+    setenv("RRTEST_TEST_NAMES", "three,on,,one,twofold", 1);
+    assert_int_equal(names_in_environment("RRTEST_TEST_NAMES", names, 3), 5);
+    unsetenv("RRTEST_TEST_NAMES");
+    assert_int_equal(names_in_environment("RRTEST_TEST_NAMES", names, 3), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +109,7 @@ int main(void)
         cmocka_unit_test(test_hash_depends_on_every_byte),
         cmocka_unit_test(test_streams_are_independent),
         cmocka_unit_test(test_error_context),
+        cmocka_unit_test(test_names),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
