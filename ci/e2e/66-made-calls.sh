@@ -46,6 +46,15 @@ expect [ "$(stat_of trace abandoned)" -gt 0 ]
 run rrtest replay --quiet --verify trace
 expect_status 0
 
+case_begin "code that changed under a call is looked at afresh"
+run rrtest record --quiet -o trace --patching static -- "$PROGRAMS/made_calls" rewritten
+expect_status 0
+expect_stdout "rewritten: ok"
+expect [ "$(stat_of trace abandoned)" = 1 ]
+expect [ "$(stat_of trace applied)" -gt 0 ]
+run rrtest replay --quiet --verify trace
+expect_status 0
+
 case_begin "int 0x80 is refused by name"
 run rrtest record -o trace -- "$PROGRAMS/made_calls" int80
 expect_status 125

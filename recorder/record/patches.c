@@ -433,6 +433,12 @@ static bool in_area(uint64_t ip)
     return ip >= RECORDER_BLOB_ADDRESS && ip < RECORDER_BLOB_ADDRESS + RECORDER_BLOB_SIZE;
 }
 
+/* No call is to patch it. */
+static bool is_idle(const struct patch_site *site)
+{
+    return site->state == PATCH_NONE || site->state == PATCH_ABANDONED;
+}
+
 /* The site of the call at t's entry stop; NULL: it is a stub's own, or has none now. */
 static struct patch_site *site_of(struct session *s, struct task *t, uint64_t instruction)
 {
@@ -442,8 +448,10 @@ static struct patch_site *site_of(struct session *s, struct task *t, uint64_t in
 
     if (where.place == IMAGE_STUB_HEAD || where.place == IMAGE_STUB_BODY)
         return NULL;
-    if (site && site->state == PATCH_APPLIED) {
-        /* the call is executed where a jump was written: other code came there */
+    if (site && (site->state == PATCH_APPLIED ||
+                 (is_idle(site) && site->start != site->end && !is_unchanged(t, site)))) {
+        /* the call is executed where a jump was written, or not by the code that was looked at:
+         * other code came there */
         patches_forget(s, t, site->start, site->end);
         site = NULL;
     }
@@ -474,7 +482,7 @@ bool patches_call_begins(struct session *s, struct task *t)
         drop_left_frames(s, t, t->regs.rsp);
     leave(s, t, t->space, before);
     site = site_of(s, t, instruction);
-    if (site && (site->state == PATCH_NONE || site->state == PATCH_ABANDONED))
+    if (site && is_idle(site))
         input(s, t, site, &t->patch, PATCH_INPUT_REGION, 0);
     else if (site)
         t->patch.state = PATCH_WANTED;

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 
 #include "check.h"
 
@@ -289,6 +290,39 @@ static void run_text(void)
     printf("text: ok\n");
 }
 
+static int code_file, data_ends[2];
+
+static void rewrite_code(int signal)
+{
+    (void)signal;
+    CHECK(pwrite(code_file, tail, sizeof(tail), 64) == sizeof(tail));
+    CHECK(write(data_ends[1], "x", 1) == 1);
+}
+
+/* Not run without its name: the file under the code changes while a call is made there. */
+static void run_rewritten(void)
+{
+    struct sigaction action = {.sa_handler = rewrite_code, .sa_flags = SA_RESTART};
+    struct itimerval timer = {.it_value.tv_usec = 1000};
+    char path[] = "/tmp/made-calls-XXXXXX", byte;
+    unsigned char code[64 + sizeof(tail)], *page;
+
+    memset(code, 0x90, sizeof(code));
+    memcpy(code + 64, tail, sizeof(tail));
+    code[65] = SYS_read;
+    code_file = mkstemp(path);
+    CHECK(code_file >= 0 && unlink(path) == 0 && pipe(data_ends) == 0);
+    CHECK(ftruncate(code_file, PAGE) == 0);
+    CHECK(pwrite(code_file, code, sizeof(code), 0) == sizeof(code));
+    page = mmap(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, code_file, 0);
+    CHECK(page != MAP_FAILED && sigaction(SIGALRM, &action, NULL) == 0);
+    CHECK(setitimer(ITIMER_REAL, &timer, NULL) == 0);
+    /* restarted with the number that the kernel keeps, not by the new code */
+    CHECK(code_at(page + 64)(data_ends[0], (long)(uintptr_t)&byte, 1) == 1 && byte == 'x');
+    call_all(page, 64);
+    printf("rewritten: ok\n");
+}
+
 /* Not run without its name: there is no room for anything but what is mapped. */
 static void run_crowded(void)
 {
@@ -320,6 +354,10 @@ int main(int argc, char **argv)
 
     if (argc > 1 && strcmp(argv[1], "text") == 0) {
         run_text();
+        return 0;
+    }
+    if (argc > 1 && strcmp(argv[1], "rewritten") == 0) {
+        run_rewritten();
         return 0;
     }
     if (argc > 1 && strcmp(argv[1], "crowded") == 0) {
