@@ -48,6 +48,14 @@ static bool ends_line(const struct decoded *d)
     return d->flow == FLOW_RETURN || d->flow == FLOW_JUMP || d->flow == FLOW_JUMP_INDIRECT;
 }
 
+/* Perhaps the call has prefixes before it, which would be those of the jump. */
+static bool may_be_prefix(uint8_t byte)
+{
+    static const uint8_t prefixes[] = {0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65, 0x66, 0x67, 0xf2, 0xf3};
+
+    return (byte & 0xf0) == 0x40 || memchr(prefixes, byte, sizeof(prefixes)) != NULL;
+}
+
 /* What follows is executed, up to where control leaves; behind that only padding may be taken. */
 static void look_behind(struct around *a)
 {
@@ -187,7 +195,8 @@ bool image_region_find(const uint8_t *code, size_t before, size_t after, uint64_
                        .number = number};
     size_t best = SIZE_MAX;
 
-    if (after < SYSCALL_LENGTH || code[0] != 0x0f || code[1] != 0x05)
+    if (after < SYSCALL_LENGTH || code[0] != 0x0f || code[1] != 0x05 ||
+        (before > 0 && may_be_prefix(code[-1])))
         return false;
     look_behind(&a);
     look_front(&a);

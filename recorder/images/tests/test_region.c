@@ -44,6 +44,8 @@ static const struct piece pieces[] = {
     {"target", BYTES(0x0f, 0x05, 0x90, 0x90, 0x90, 0x90, 0xeb, 0xfa), 0, 1, 0, 0},
     /* syscall; syscall: another call cannot be copied */
     {"twins", BYTES(0x0f, 0x05, 0x0f, 0x05, 0xc3), 0, 1, 0, 0},
+    /* 66 syscall */
+    {"prefixed", BYTES(0x90, 0x66, 0x0f, 0x05, 0x48, 0x89, 0xc7, 0xc3), 2, 1, 0, 0},
     /* syscall at the end of what can be read */
     {"end", BYTES(0x0f, 0x05), 0, 1, 0, 0},
 };
