@@ -305,6 +305,13 @@ for file in /lib64/ld-linux-x86-64.so.2 /lib/x86_64-linux-gnu/libc.so.6 /bin/bas
     expect_stdout_matches '^loops accounted for otherwise: [0-9]+ .*; not counted: 0$'
 done
 
+case_begin "memory is not written behind the recorder's back"
+run rrtest record -o trace -- /usr/bin/perl -e 'exit(open(my $m, "+<", "/proc/self/mem") ? 1 : $!{EACCES} ? 7 : 2)'
+expect_status 7
+expect_stderr_has "/mem for writing: such writes are not recorded"
+run rrtest replay --quiet --verify trace
+expect_status 7
+
 case_begin "doctor --image of what is no ELF file"
 echo text >file
 run rrtest doctor --image file

@@ -19,6 +19,7 @@
 #include "recorder/record/fds.h"
 #include "recorder/record/file_facts.h"
 #include "recorder/record/fifo.h"
+#include "recorder/record/notes.h"
 #include "recorder/record/procfs_files.h"
 #include "recorder/record/random_device.h"
 #include "recorder/record/signalfd.h"
@@ -335,8 +336,8 @@ static int64_t open_flags(struct task *t, const struct call *c)
     }
 }
 
-/* The open did not find anything. */
-static void take_back(struct session *s, struct task *t, struct call *c)
+/* The open did not find anything, or was not allowed. */
+static void take_back(struct session *s, struct task *t, struct call *c, int error)
 {
     struct user_regs_struct saved = t->regs;
 
@@ -344,7 +345,7 @@ static void take_back(struct session *s, struct task *t, struct call *c)
         remote_close(s, t, (int)c->result);
     t->regs = saved;
     t->regs_dirty = true;
-    c->result = -ENOENT;
+    c->result = -error;
 }
 
 static void look_at_special(struct session *s, struct task *t, struct call *c, const char *link,
@@ -363,9 +364,26 @@ static void look_at_special(struct session *s, struct task *t, struct call *c, c
     else if (!procfs && strncmp(path, "/sys/", 5) == 0)
         make = procfs_find_system_maker(path + 5);
     if (place.pid && names_recorder_fd(path) && procfs_process(s, place.pid))
-        take_back(s, t, c);
+        take_back(s, t, c, ENOENT);
     else if (make)
         replace(s, t, c, make, &place, path, cloexec);
+}
+
+/* What is written to /proc/PID/mem changes memory unseen. */
+static void refuse_memory(struct session *s, struct task *t, struct call *c, const char *link)
+{
+    struct procfs_place place;
+    char path[4096];
+    ssize_t n = readlink(link, path, sizeof(path) - 1);
+
+    if (n < 0)
+        return;
+    path[n] = '\0';
+    if (!procfs_parse(path, &place) || !place.pid || strcmp(place.name, "mem") != 0)
+        return;
+    notes_add(s, "%s was refused to open %s for writing: such writes are not recorded", t->name,
+              path);
+    take_back(s, t, c, EACCES);
 }
 
 static void look_at_opened(struct session *s, struct task *t, struct call *c, int64_t flags)
@@ -378,7 +396,9 @@ static void look_at_opened(struct session *s, struct task *t, struct call *c, in
         return;
     if ((fs.f_type == TMPFS_MAGIC && is_recorder_file(s, link)) ||
         (fs.f_type == SOCKFS_MAGIC && opens_ours(t, c)))
-        take_back(s, t, c);
+        take_back(s, t, c, ENOENT);
+    else if (fs.f_type == PROC_SUPER_MAGIC && !(flags & O_PATH) && (flags & O_ACCMODE) != O_RDONLY)
+        refuse_memory(s, t, c, link);
     else if ((fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC) && !(flags & O_PATH) &&
              (flags & O_ACCMODE) == O_RDONLY)
         look_at_special(s, t, c, link, fs.f_type == PROC_SUPER_MAGIC, flags & O_CLOEXEC);
@@ -391,7 +411,7 @@ static void open_finished(struct session *s, struct task *t, struct call *c)
 
     /* the recorder's socket cannot be opened */
     if (c->result == -ENXIO && opens_ours(t, c))
-        take_back(s, t, c);
+        take_back(s, t, c, ENOENT);
     if (c->result < 0)
         return;
     fds_forget(s, t->files, (int)c->result);
