@@ -12,10 +12,12 @@
 
 #define NS 1000000000ull
 
+/* One that can be read already has no deadline: what expires from then on is counted when it is
+ * asked for. A thousand timers of a microsecond each would leave time for nothing else. */
 static void arm(struct session *s, struct fd_object *o)
 {
     clock_deadline_remove(s->clock, DEADLINE_OBJECT | o->id, 0);
-    if (o->timer.next_ns)
+    if (o->timer.next_ns && o->expirations == 0)
         clock_deadline_add(s->clock,
                            (struct clock_deadline){o->timer.next_ns, DEADLINE_OBJECT | o->id, 0});
 }
@@ -48,6 +50,12 @@ void timerfd_fire(struct session *s, uint64_t id)
     }
 }
 
+static void count_expirations(struct session *s, struct fd_object *o)
+{
+    if (o->expirations > 0)
+        o->expirations += clock_timer_expire(&o->timer, clock_now(s->clock));
+}
+
 static void created(struct session *s, struct task *t, struct call *c)
 {
     struct fd_object *o;
@@ -68,10 +76,12 @@ enum call_action model_timerfd_create(struct session *s, struct task *t, struct 
     return CALL_RUN;
 }
 
-static struct itimerspec value_of(struct session *s, const struct fd_object *o)
+static struct itimerspec value_of(struct session *s, struct fd_object *o)
 {
-    uint64_t now = clock_now(s->clock);
-    uint64_t rest = o->timer.next_ns > now ? o->timer.next_ns - now : 0;
+    uint64_t now = clock_now(s->clock), rest;
+
+    count_expirations(s, o);
+    rest = o->timer.next_ns > now ? o->timer.next_ns - now : 0;
 
     return (struct itimerspec){
         {(time_t)(o->timer.interval_ns / NS), (long)(o->timer.interval_ns % NS)},
@@ -115,9 +125,10 @@ void timerfd_read_finished(struct session *s, struct task *t, struct call *c)
 {
     struct fd_object *o = fds_object(t->files, (int)c->args[0]);
 
-    (void)s;
     if (!o || c->result != 8)
         return;
+    count_expirations(s, o);
     tracee_write(t->tid, c->args[1], &o->expirations, 8);
     o->expirations = 0;
+    arm(s, o);
 }

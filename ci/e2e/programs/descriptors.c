@@ -194,6 +194,31 @@ static void timer_fds(void)
     CHECK(read(real, &expired, 8) == 8 && expired == 1);
 }
 
+/* Far more expirations than there is time to look at one by one. */
+static void many_timer_fds(void)
+{
+    enum { COUNT = 800 };
+    struct itimerspec fast = {{0, 1000}, {0, 1000}}, left;
+    uint64_t expired;
+    int fds[COUNT];
+
+    for (int i = 0; i < COUNT; i++) {
+        fds[i] = timerfd_create(CLOCK_MONOTONIC, 0);
+        CHECK(fds[i] >= 0);
+        CHECK(timerfd_settime(fds[i], 0, &fast, NULL) == 0);
+    }
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < COUNT; i++) {
+            CHECK(read(fds[i], &expired, 8) == 8 && expired >= 1);
+            CHECK(timerfd_gettime(fds[i], &left) == 0 && left.it_value.tv_nsec <= 1000);
+        }
+    }
+    let_others_block();
+    CHECK(read(fds[0], &expired, 8) == 8 && expired >= 20000);
+    for (int i = 0; i < COUNT; i++)
+        close(fds[i]);
+}
+
 static void socket_timeouts(void)
 {
     static char big[65536];
@@ -288,10 +313,15 @@ static void terminals(void)
 }
 
 static const struct test_case cases[] = {
-    {"polls", polls},         {"selects", selects},
-    {"epolls", epolls},       {"event_fds", event_fds},
-    {"timer_fds", timer_fds}, {"socket_timeouts", socket_timeouts},
-    {"splices", splices},     {"notifications", notifications},
+    {"polls", polls},
+    {"selects", selects},
+    {"epolls", epolls},
+    {"event_fds", event_fds},
+    {"timer_fds", timer_fds},
+    {"many_timer_fds", many_timer_fds},
+    {"socket_timeouts", socket_timeouts},
+    {"splices", splices},
+    {"notifications", notifications},
     {"terminals", terminals},
 };
 
