@@ -31,4 +31,16 @@ for mode in branch far computed_goto recursion short_loop blocked flags; do
     expect [ "$(stat_of "$TMP/trace" preemptions)" -gt 0 ]
     [ $mode != short_loop ] || expect [ "$(stat_of "$TMP/trace" trap_ticks)" -gt 0 ]
 done
+
+case_begin "a signal from outside, in the middle of a computation"
+"$RRTEST" record --quiet -o trace -- perl -e '$SIG{USR1} = sub { $n++ };
+    open my $f, ">", "$ARGV[0]/ready"; 1 while !$n; print "got\n"; exit 4' "$TMP" >out 2>err </dev/null &
+recorder=$!
+expect wait_until 20 [ -e ready ]
+pkill -USR1 -P $recorder perl
+wait $recorder
+expect [ $? = 4 ]
+run rrtest replay --quiet --verify trace
+expect_status 4
+expect_stdout got
 finish

@@ -129,8 +129,13 @@ bool buffered_goes_on(struct session *s, struct task *t, const struct stop *stop
     memset(&info, 0, sizeof(info));
     if (stop->kind == STOP_SIGNAL && ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) == 0) {
         fault = (stop->signal == SIGSEGV || stop->signal == SIGBUS) && info.si_code > 0;
-        if (!fault && stop->signal != SIGTRAP)
+        if (!fault && stop->signal != SIGTRAP) {
+            volatile int64_t *ticks = tracee_page_word(&s->area, PAGE_TICKS);
+
             signal_from_outside(s, t, &info);
+            t->ticks_loaded -= *ticks; /* the next one traps */
+            *ticks = 0;
+        }
     }
     if (fault || was_interrupted(t)) {
         log_debug("task %u: call %lu is taken away from its handler", t->id,

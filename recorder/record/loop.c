@@ -267,6 +267,7 @@ static void handle_stop(struct session *s, struct task *t, const struct stop *st
         call_entry(s, t);
         return;
     case STOP_SIGNAL:
+        t->nowhere = true;
         traps_handle_signal(s, t, stop->signal);
         return;
     case STOP_EXIT:
@@ -306,6 +307,7 @@ static void run(struct session *s, struct task *t)
             log_debug("task %u: %s", t->id, strerror(errno));
     }
     t->needs_event = true;
+    t->nowhere = false;
     t->steps_done = 0;
     for (;;) {
         got = stepped ? step_next(s, t, &stop) : wait_next(t->tid, true, &stop);
@@ -342,7 +344,8 @@ static void step_task(struct session *s, struct task *t)
             call_retry(s, t);
         return;
     }
-    if (signal_deliver(s, t))
+    /* nothing happens where replay could not stop: the next counted point or call is soon there */
+    if (!(t->nowhere && t->needs_event) && signal_deliver(s, t))
         return; /* it died, stopped, or another decision is due */
     if (t->slice.here && !t->needs_event)
         traps_walk_here(s, t);

@@ -267,6 +267,8 @@ struct task {
     bool slice_valid;
     bool kernel_restart; /* the next entry stop repeats the call being run */
     bool needs_event;    /* it ran since its last event: a PREEMPT is due before others run */
+    bool
+        nowhere; /* ... but a signal from outside stopped it, and no counter tells where that was */
     struct call call;
     signal_set mask;
     struct signal_queue *queue;

@@ -458,6 +458,36 @@ static void cancellation(void)
     CHECK(count == 4);
 }
 
+/* The kernel's own signals come at no counted point. */
+static void directory_changes(void)
+{
+    char folder[] = "changesXXXXXX", path[64];
+    volatile unsigned long work = 0;
+
+    CHECK(mkdtemp(folder));
+    snprintf(path, sizeof(path), "%s/file", folder);
+    handle(SIGUSR1, 0, on_count);
+    for (int i = 0; i < 20; i++) {
+        int directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+        CHECK(directory >= 0);
+        CHECK(fcntl(directory, F_SETSIG, SIGUSR1) == 0);
+        count = 0;
+        if (fcntl(directory, F_NOTIFY, DN_CREATE) < 0) {
+            CHECK(errno == EINVAL); /* a kernel without it */
+        } else {
+            for (int k = 0; k < 100 * i; k++)
+                work += work * 3 + 1;
+            CHECK(close(open(path, O_WRONLY | O_CREAT | O_EXCL, 0600)) == 0);
+            while (!count)
+                work += work * 5 + 1;
+            CHECK(unlink(path) == 0);
+        }
+        CHECK(close(directory) == 0);
+    }
+    CHECK(rmdir(folder) == 0);
+}
+
 static const struct test_case cases[] = {
     {"nested", nested},
     {"nodefer", nodefer},
@@ -470,6 +500,7 @@ static const struct test_case cases[] = {
     {"posix_timers", posix_timers},
     {"thread_directed", thread_directed},
     {"cancellation", cancellation},
+    {"directory_changes", directory_changes},
 };
 
 int main(int argc, char **argv)
