@@ -94,6 +94,40 @@ SH
 
 seq 200000 >"$WORK/numbers"
 
+cat >"$WORK/workers.js" <<'JS'
+const { Worker, isMainThread, parentPort, workerData } = require('worker_threads');
+if (!isMainThread) {
+    parentPort.postMessage(workerData * 7);
+} else {
+    const worker = n => new Promise(done => new Worker(__filename, { workerData: n }).on('message', done));
+    setTimeout(async () => {
+        console.log(await Promise.all([1, 2, 3].map(worker)));
+        console.log(require('child_process').execFileSync('sh', ['-c', 'echo child']).toString());
+        process.exitCode = 3;
+    }, 20);
+}
+JS
+
+cat >"$WORK/pool.py" <<'PY'
+import multiprocessing
+def square(x): return x * x
+if __name__ == "__main__":
+    with multiprocessing.Pool(3) as pool:
+        print(pool.map(square, range(12)))
+PY
+
+# Programs too big for ci/packages.txt: where they are.
+where_there() {
+    local name=$1
+    shift
+    if command -v "$1" >/dev/null; then
+        same_for_seeds "$name" "$@"
+    else
+        case_begin "$name"
+        skip "no $1 here"
+    fi
+}
+
 real() {
     case $1 in
     python) same_for_seeds python /usr/bin/python3 "$WORK/threads.py" ;;
@@ -106,11 +140,14 @@ real() {
     gcc) same_for_seeds gcc sh -c \
         "gcc -O1 -c $WORK/thousand.c -o \$TMPDIR/o.o && sha256sum <\$TMPDIR/o.o" ;;
     sqlite) same_for_seeds sqlite sh -c "sqlite3 \$TMPDIR/data.db <$WORK/insert.sql" ;;
+    pool) same_for_seeds pool /usr/bin/python3 "$WORK/pool.py" ;;
+    node) where_there node node "$WORK/workers.js" ;;
+    java) where_there java java -version ;;
     cpp) same_for_seeds cpp "$PROGRAMS/exceptions" ;;
     esac
 }
 
-[ $# -gt 0 ] || set -- python bash perl git gzip xz gcc sqlite cpp
+[ $# -gt 0 ] || set -- python bash perl git gzip xz gcc sqlite cpp pool node java
 for program in "$@"; do
     real "$program"
 done
