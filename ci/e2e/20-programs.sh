@@ -13,5 +13,8 @@ for program in "$@"; do
     same_for_seeds "$program" "$PROGRAMS/$program"
     same_lazily "$program" "$PROGRAMS/$program"
 done
+# alone in its process, with nobody waiting for it: other calls are answered inside it then
+same waits_alone 0 round-robin "$PROGRAMS/waits" partial_receives
+same sockets_alone 0 round-robin "$PROGRAMS/sockets" tcp_options
 same hello_arguments 1 random "$PROGRAMS/hello" arguments 42
 finish

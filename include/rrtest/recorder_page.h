@@ -17,7 +17,7 @@
 #ifndef RRTEST_RECORDER_PAGE_H
 #define RRTEST_RECORDER_PAGE_H
 
-#define RECORDER_PAGE_VERSION 4
+#define RECORDER_PAGE_VERSION 5
 
 #define RECORDER_PAGE_ADDRESS 0x70000000
 #define RECORDER_PAGE_SIZE 0x400000 /* all of it that is shared and writable; touched as needed */
@@ -98,6 +98,12 @@
 /* CLOCK_MONOTONIC and its kin at virtual time 0. */
 #define RECORDER_MONOTONIC_START 10000000000000
 
+/* Pipes that parked tasks wait for: a call on another one is nobody's business (PAGE_SWITCH_PIPES).
+ */
+#define PAGE_WAITED_COUNT 0x250
+#define PAGE_WAITED 0x258 /* 8 x uint32: recorder_pipe_id() */
+#define PAGE_WAITED_MAX 8
+
 /* What may be buffered just now. */
 #define PAGE_SWITCH_CALLS 1   /* any call at all */
 #define PAGE_SWITCH_STREAMS 2 /* calls on pipes and sockets: nobody is parked who might see it */
@@ -108,6 +114,7 @@
 #define PAGE_SWITCH_VIRTUAL 64    /* the clock is the virtual one */
 #define PAGE_SWITCH_CODE \
     128 /* no code of the space was patched at run time: mprotect, mremap, madvise */
+#define PAGE_SWITCH_PIPES 256 /* calls on pipes that nobody waits for */
 
 /* A byte per descriptor of the current task's table: what may be done with it unseen. */
 #define RECORDER_FDS 0x70002000
@@ -126,7 +133,7 @@
  * were; 0 not read to its end. */
 #define RECORDER_FD_INFO 0x70108000
 #define RECORDER_FD_INFO_MAX 1024
-#define PAGE_INFO_UNIX 1   /* of a PAGE_FD_STREAM: of AF_UNIX */
+#define PAGE_INFO_UNIX 1   /* of a PAGE_FD_STREAM: of AF_UNIX; of a pipe: recorder_pipe_id() */
 #define PAGE_INFO_EPOLL 2  /* of a PAGE_FD_OTHER */
 #define PAGE_INFO_RANDOM 3 /* of a PAGE_FD_OTHER: reads are as getrandom(2) */
 
@@ -214,5 +221,15 @@
 #define BLOB_CALL_CPUID 0x52520003
 #define BLOB_CALL_RDTSC 0x52520004
 #define BLOB_CALL_RANDOM 0x52520005
+
+#ifndef __ASSEMBLER__
+#include <stdint.h>
+
+/* Which pipe a descriptor means, in a word; never 0. Two may share one: that costs a stop. */
+static inline uint32_t recorder_pipe_id(uint64_t device, uint64_t inode)
+{
+    return (uint32_t)(inode * 0x9e3779b1u + device * 0x85ebca77u) | 1;
+}
+#endif
 
 #endif

@@ -8,6 +8,7 @@
 #ifndef RECORDER_BLOB_HANDLERS_H
 #define RECORDER_BLOB_HANDLERS_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -87,12 +88,38 @@ static inline uint32_t *blob_fd_info(uint64_t fd)
     return (uint32_t *)(uintptr_t)(RECORDER_FD_INFO + 4 * (uint64_t)(uint32_t)fd);
 }
 
+/* May a call on the pipe or socket be buffered: could nobody who is parked see it? */
+static inline bool blob_may_stream(const struct blob_frame *f, uint64_t fd, uint64_t bytes)
+{
+    const volatile uint32_t *waited =
+        (const volatile uint32_t *)(uintptr_t)(RECORDER_PAGE_ADDRESS + PAGE_WAITED);
+    const uint32_t *pipe = blob_fd_info(fd);
+
+    if (blob_may(f, PAGE_SWITCH_STREAMS, bytes))
+        return true;
+    if (!(*blob_fd(fd) & PAGE_FD_PIPE) || !pipe || !*pipe || !blob_may(f, PAGE_SWITCH_PIPES, bytes))
+        return false;
+    for (uint64_t i = 0; i < page_get(PAGE_WAITED_COUNT); i++)
+        if (waited[i] == *pipe)
+            return false;
+    return true;
+}
+
 /* The number means this now, or nothing known (0). */
 void blob_fd_set(uint64_t fd, uint8_t what, uint32_t info);
 /* Nothing is open under the number (asks the kernel). */
 bool blob_fd_is_closed(uint64_t fd);
 /* Some mapping of it is not known to the recorder yet: it has to stay. */
 bool blob_fd_is_kept(uint64_t fd);
+
+/* Has the try without waiting ended the call? Else it changed nothing, and the recorder makes the
+ * call. Nothing and errors are answers too: a datagram may be empty, and a socket tells an error
+ * once (sock_error() in include/net/sock.h). */
+static inline bool blob_has_ended(int64_t result)
+{
+    return result != -EAGAIN && result != -EOPNOTSUPP && result != -EINTR &&
+           !(result <= -512 && result >= -516);
+}
 
 /* ---- recording ----------------------------------------------------------------------------- */
 

@@ -13,8 +13,9 @@ static bool may_go(const struct blob_frame *f, uint64_t fd)
 {
     uint8_t what = *blob_fd(fd);
 
-    return !blob_fd_is_kept(fd) &&
-           blob_may(f, what & (PAGE_FD_STREAM | PAGE_FD_OTHER) ? PAGE_SWITCH_STREAMS : 0, 0);
+    if (blob_fd_is_kept(fd))
+        return false;
+    return what & (PAGE_FD_STREAM | PAGE_FD_OTHER) ? blob_may_stream(f, fd, 0) : blob_may(f, 0, 0);
 }
 
 static bool is_ours(uint64_t fd)
@@ -68,6 +69,15 @@ int64_t blob_dup2(const struct blob_frame *f)
     return duplicated(f, blob_pass(f));
 }
 
+static uint32_t pipe_id(uint64_t fd)
+{
+    struct kernel_stat st;
+
+    return blob_call(SYS_fstat, fd, (uint64_t)(uintptr_t)&st, 0, 0, 0, 0) == 0
+               ? recorder_pipe_id(st.device, st.inode)
+               : 0;
+}
+
 int64_t blob_pipe(const struct blob_frame *f)
 {
     const uint32_t *fd = (const uint32_t *)(uintptr_t)f->argument[0];
@@ -78,8 +88,10 @@ int64_t blob_pipe(const struct blob_frame *f)
         return BLOB_DECLINE;
     result = blob_pass(f);
     if (result == 0) {
-        blob_fd_set(fd[0], PAGE_FD_STREAM | PAGE_FD_PIPE, 0);
-        blob_fd_set(fd[1], PAGE_FD_STREAM | PAGE_FD_PIPE, 0);
+        uint32_t id = pipe_id(fd[0]);
+
+        blob_fd_set(fd[0], PAGE_FD_STREAM | PAGE_FD_PIPE, id);
+        blob_fd_set(fd[1], PAGE_FD_STREAM | PAGE_FD_PIPE, id);
     }
     return blob_answer_with(f, result, f->argument[0], 8);
 }

@@ -40,7 +40,7 @@ int64_t blob_recvfrom(const struct blob_frame *f)
         return BLOB_DECLINE;
     result = blob_call(SYS_recvfrom, f->argument[0], f->argument[1], length,
                        f->argument[3] | MSG_DONTWAIT, 0, 0);
-    if (result <= 0)
+    if (!blob_has_ended(result))
         return BLOB_DECLINE;
     return blob_answer_with(f, result, f->argument[1], (uint64_t)result);
 }
@@ -81,8 +81,10 @@ int64_t blob_recvmsg(const struct blob_frame *f)
         return BLOB_DECLINE;
     result = blob_call(SYS_recvmsg, f->argument[0], f->argument[1], f->argument[2] | MSG_DONTWAIT,
                        0, 0, 0);
-    if (result <= 0)
+    if (!blob_has_ended(result))
         return BLOB_DECLINE;
+    if (result < 0)
+        return blob_answer(f, result);
     r = record_begin(f, 0);
     left = (uint64_t)result < length ? (uint64_t)result : length;
     for (unsigned i = 0; left > 0; i++) {
@@ -113,7 +115,7 @@ static int64_t send_all(const struct blob_frame *f, const struct iovec_of_progra
     /* who is to get SIGPIPE gets it from the recorder */
     result = blob_call(SYS_sendmsg, f->argument[0], (uint64_t)(uintptr_t)&m,
                        MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0, 0);
-    return result > 0 ? blob_answer(f, result) : BLOB_DECLINE;
+    return blob_has_ended(result) && result != -EPIPE ? blob_answer(f, result) : BLOB_DECLINE;
 }
 
 int64_t blob_send(const struct blob_frame *f, const struct iovec_of_program *iov, unsigned count)

@@ -30,6 +30,14 @@ static bool is_random(uint64_t fd)
     return (*blob_fd(fd) & PAGE_FD_OTHER) && word && *word == PAGE_INFO_RANDOM;
 }
 
+static bool holds_bytes(uint64_t fd)
+{
+    int32_t queued = 0;
+
+    return blob_call(SYS_ioctl, fd, FIONREAD, (uint64_t)(uintptr_t)&queued, 0, 0, 0) == 0 &&
+           queued > 0;
+}
+
 int64_t blob_read(const struct blob_frame *f)
 {
     uint8_t fd = *blob_fd(f->argument[0]);
@@ -44,12 +52,16 @@ int64_t blob_read(const struct blob_frame *f)
         return read_recorded(f, blob_pass(f));
     }
     if ((fd & PAGE_FD_STREAM) && length <= TRANSFER_MAX &&
-        blob_may(f, PAGE_SWITCH_STREAMS, RING_SEGMENT + length)) {
+        blob_may_stream(f, f->argument[0], RING_SEGMENT + length)) {
         struct iovec_of_program iov = {f->argument[1], length};
         int64_t result = blob_call(SYS_preadv2, f->argument[0], (uint64_t)(uintptr_t)&iov, 1,
                                    UINT64_MAX, UINT64_MAX, NOWAIT);
 
-        if (result >= 0)
+        /* a pipe that was opened by a name, /dev/fd/N too, cannot be asked so (fs/pipe.c,
+         * fifo_open: no FMODE_NOWAIT); but nobody takes what lies in it */
+        if (result == -EOPNOTSUPP && (fd & PAGE_FD_PIPE) && holds_bytes(f->argument[0]))
+            result = blob_pass(f);
+        if (blob_has_ended(result))
             return read_recorded(f, result);
     }
     return BLOB_DECLINE;
@@ -111,14 +123,14 @@ int64_t blob_readv(const struct blob_frame *f)
     if (!(fd & (PAGE_FD_FILE | PAGE_FD_NULL | PAGE_FD_STREAM)))
         return BLOB_DECLINE;
     length = take_vector(f, iov);
-    if (length == UINT64_MAX || !blob_may(f, fd & PAGE_FD_STREAM ? PAGE_SWITCH_STREAMS : 0,
-                                          length + IOV_MAX_HERE * (RING_SEGMENT + 8)))
+    if (length == UINT64_MAX || (fd & PAGE_FD_STREAM && !blob_may_stream(f, f->argument[0], 0)) ||
+        !blob_may(f, 0, length + IOV_MAX_HERE * (RING_SEGMENT + 8)))
         return BLOB_DECLINE;
     if (!(fd & PAGE_FD_STREAM))
         return vector_recorded(f, iov, blob_pass(f));
     result = blob_call(SYS_preadv2, f->argument[0], f->argument[1], f->argument[2], UINT64_MAX,
                        UINT64_MAX, NOWAIT);
-    return result >= 0 ? vector_recorded(f, iov, result) : BLOB_DECLINE;
+    return blob_has_ended(result) ? vector_recorded(f, iov, result) : BLOB_DECLINE;
 }
 
 int64_t blob_preadv(const struct blob_frame *f)
@@ -188,7 +200,7 @@ static bool fits_pipe(uint64_t fd, uint64_t length)
 
 static bool may_stream(const struct blob_frame *f, uint8_t fd, uint64_t length)
 {
-    return (fd & PAGE_FD_PIPE) && blob_may(f, PAGE_SWITCH_STREAMS, RING_SEGMENT + length) &&
+    return (fd & PAGE_FD_PIPE) && blob_may_stream(f, f->argument[0], RING_SEGMENT + length) &&
            fits_pipe(f->argument[0], length);
 }
 
@@ -275,7 +287,8 @@ int64_t blob_lseek(const struct blob_frame *f)
     uint8_t fd = *blob_fd(f->argument[0]);
     bool rewinds = (fd & PAGE_FD_DIRECTORY) && !f->argument[1] && !f->argument[2];
 
-    if (!((fd & PAGE_FD_FILE) || rewinds) || !blob_may(f, 0, 0))
+    /* of a stream: ESPIPE whatever it holds */
+    if (!((fd & (PAGE_FD_FILE | PAGE_FD_STREAM)) || rewinds) || !blob_may(f, 0, 0))
         return BLOB_DECLINE;
     return blob_answer(f, blob_pass(f));
 }

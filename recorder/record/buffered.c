@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -47,24 +48,57 @@ static bool directory_is_plain(struct task *t)
     return t->directory == DIRECTORY_PLAIN;
 }
 
+/* Nothing is known of what some parked task waits for. */
+static const uint64_t streams = PAGE_SWITCH_STREAMS | PAGE_SWITCH_PIPES;
+
+/* A parked task waits for what happens to our descriptor. */
+static uint64_t waited_for(struct session *s, int fd)
+{
+    uint32_t *waited = (uint32_t *)(void *)(s->area.page + PAGE_WAITED);
+    uint64_t count = (uint64_t)*word(s, PAGE_WAITED_COUNT);
+    struct stat st;
+
+    if (fstat(fd, &st) < 0 || (st.st_mode & S_IFMT) == 0) /* an epoll or its like watches others */
+        return streams;
+    if (!S_ISFIFO(st.st_mode))
+        return PAGE_SWITCH_STREAMS;
+    if (count == PAGE_WAITED_MAX)
+        return streams;
+    waited[count] = recorder_pipe_id(st.st_dev, st.st_ino);
+    *word(s, PAGE_WAITED_COUNT) = (int64_t)count + 1;
+    return PAGE_SWITCH_STREAMS;
+}
+
+/* The switches that a parked call turns off. */
+static uint64_t parked_in(struct session *s, const struct call *c)
+{
+    uint64_t off = c->ready && !c->off_streams ? streams : 0;
+
+    for (size_t i = 0; i < c->poll_count; i++)
+        off |= waited_for(s, c->poll[i].fd);
+    for (int i = 0; i < 2; i++)
+        if (c->borrowed[i].events)
+            off |= waited_for(s, c->borrowed[i].fd);
+    return off;
+}
+
 /* A parked task may be waiting for what a buffered call would do: then that call is traced, so that
  * it is a decision. */
 static uint64_t without_parked(struct session *s, const struct task *running)
 {
-    uint64_t switches = PAGE_SWITCH_CALLS | (s->sockets_low_water ? 0 : PAGE_SWITCH_STREAMS);
+    uint64_t switches = PAGE_SWITCH_CALLS | (s->sockets_low_water ? PAGE_SWITCH_PIPES : streams);
 
+    *word(s, PAGE_WAITED_COUNT) = 0;
     for (const struct task *t = s->tasks; t; t = t->next) {
         if (t == running)
             continue;
         if (t->state == TASK_KERNEL)
-            switches &= ~(uint64_t)PAGE_SWITCH_STREAMS;
+            switches &= ~streams;
         if (t->state != TASK_PARKED)
             continue;
         if (t->call.wait_change)
             return 0;
-        if (t->call.ready || t->call.poll_count || t->call.borrowed[0].events ||
-            t->call.borrowed[1].events)
-            switches &= ~(uint64_t)PAGE_SWITCH_STREAMS;
+        switches &= ~parked_in(s, &t->call);
     }
     return switches;
 }

@@ -211,6 +211,7 @@ static uint8_t what_is(struct session *s, struct task *t, int fd, uint32_t *ret_
         return 0;
     switch (kind) {
     case FD_PIPE:
+        *ret_info = recorder_pipe_id(e->device, e->inode);
         return PAGE_FD_STREAM | PAGE_FD_PIPE | stream;
     case FD_SOCKET:
         *ret_info = is_unix(t, fd) ? PAGE_INFO_UNIX : 0;

@@ -220,7 +220,8 @@ struct call {
     bool outputs;          /* MODEL rows: memory outputs follow from the row all the same */
     call_finish after;     /* after the event was written */
     bool (*ready)(struct session *s, struct task *t, struct call *c); /* PARK; NULL: only woken */
-    bool woken;                                                       /* somebody made it ready */
+    bool off_streams;  /* no call on a pipe or socket changes what `ready` finds */
+    bool woken;        /* somebody made it ready */
     bool stop_lost;    /* a remote call consumed the entry stop: re-enter before running it */
     uint64_t deadline; /* virtual ns; UINT64_MAX: none */
     bool has_deadline_entry;

@@ -209,6 +209,7 @@ enum call_action model_rt_sigtimedwait(struct session *s, struct task *t, struct
     if (c->timed_out || c->scratch[1] <= clock_now(s->clock))
         return call_answer(c, -EAGAIN);
     c->ready = wanted_signal_is_there;
+    c->off_streams = true;
     c->no_restart = true;
     return call_park(t, c, "sigtimedwait", c->scratch[1]);
 }

@@ -150,5 +150,6 @@ enum call_action signalfd_read(struct session *s, struct task *t, struct call *c
     if (c->scratch[1])
         return call_answer(c, -EAGAIN);
     c->ready = has_signal;
+    c->off_streams = true;
     return call_park(t, c, "signalfd", UINT64_MAX);
 }

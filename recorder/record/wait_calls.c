@@ -100,6 +100,7 @@ static enum call_action park_for_child(struct task *t, struct call *c, const str
     c->scratch[1] = (uint64_t)w->id;
     c->scratch[2] = (uint64_t)w->options;
     c->ready = child_is_ready;
+    c->off_streams = true;
     return call_park(t, c, "wait", UINT64_MAX);
 }
 
