@@ -131,6 +131,21 @@ static pid_t launch(struct child_plan *plan)
     return pid;
 }
 
+static void reap(pid_t tid)
+{
+    struct stop stop;
+    int got;
+
+    for (;;) {
+        got = wait_next(tid, true, &stop);
+        if (got == -EINTR)
+            continue;
+        if (got < 0 || stop.kind == STOP_DEAD)
+            return;
+        ptrace(PTRACE_CONT, stop.tid, 0, 0);
+    }
+}
+
 int start_program(struct session *s)
 {
     struct child_plan plan = {.s = s, .outside = -1};
@@ -170,6 +185,11 @@ int start_program(struct session *s)
         if (read_pipe(status[0], &inner, sizeof(inner)) != sizeof(inner))
             inner = pid;
         error = await_execve(s, pid, status[0]);
+        if (error) { /* it may stand anywhere on its way out */
+            kill(pid, SIGKILL);
+            ptrace(PTRACE_CONT, pid, 0, 0); /* a process that exits is not woken by it */
+            reap(pid);
+        }
     }
     close(go[1]);
     close(status[0]);
@@ -185,21 +205,6 @@ int start_program(struct session *s)
     t->at_seccomp = true;
     file_facts_started(s);
     return 0;
-}
-
-static void reap(pid_t tid)
-{
-    struct stop stop;
-    int got;
-
-    for (;;) {
-        got = wait_next(tid, true, &stop);
-        if (got == -EINTR)
-            continue;
-        if (got < 0 || stop.kind == STOP_DEAD)
-            return;
-        ptrace(PTRACE_CONT, stop.tid, 0, 0);
-    }
 }
 
 /* Tracees that nobody knew of (born while their parent was killed). */
