@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-/* The kernel's result: a negative errno on failure. Arguments as the kernel wants them; the fifth and
- * sixth are 0, as prctl(2) checks. */
+/* The kernel's result: a negative errno on failure. Arguments as the kernel wants them; the fifth
+ * and sixth are 0, as prctl(2) checks. */
 static inline int64_t kernel_call(int64_t number, uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
     register uint64_t r10 __asm__("r10") = d;
