@@ -103,24 +103,11 @@ static int count_all(struct trace_reader *reader, struct counts *c, struct rr_er
 
 /* ---- as JSON ---- */
 
-/* Those that are no more than steps on the way to another are left out. */
-static void put_patches(struct bytes *b, const struct counts *c)
-{
-    static const enum patch_word words[] = {
-        PATCH_STATIC,  PATCH_APPLIED, PATCH_DEFERRED_ENTRY, PATCH_DEFERRED_OCCUPIED,
-        PATCH_RETRIED, PATCH_MOVED,   PATCH_ABANDONED,      PATCH_REFUSED};
-
-    text_put(b, ", \"patches\": {");
-    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-        text_put(b, "%s\"%s\": %" PRIu64, i ? ", " : "", patch_word_name(words[i]),
-                 c->patches[words[i]]);
-    text_put(b, "}");
-}
-
 /* What the recorder's own statistics may replace. */
 static void put_defaults(struct bytes *b, const struct counts *c)
 {
     uint64_t ticks = 0, atomics = 0;
+    char patches[PATCH_COUNTS_TEXT];
 
     for (size_t i = 0; i < c->task_count; i++) {
         ticks += c->tasks[i].ticks;
@@ -131,7 +118,8 @@ static void put_defaults(struct bytes *b, const struct counts *c)
     text_put(b, ", \"switches\": %" PRIu64 ", \"tasks\": %zu", c->switches, c->task_count);
     text_put(b, ", \"syscalls\": {\"total\": %" PRIu64 ", \"buffered\": %" PRIu64 "}",
              c->by_kind[EVENT_SYSCALL] + c->buffered, c->buffered);
-    put_patches(b, c);
+    patch_counts_text(c->patches, patches);
+    text_put(b, ", \"patches\": %s", patches);
     text_put(b, ", \"times\": {\"virtual_ns\": %" PRIu64 "}}", c->clock);
 }
 

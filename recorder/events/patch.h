@@ -4,6 +4,7 @@
 #ifndef RECORDER_EVENTS_PATCH_H
 #define RECORDER_EVENTS_PATCH_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum patch_word {
@@ -24,6 +25,11 @@ enum patch_word {
 
 /* "deferred_entry", ...; "unknown" beyond the enum. */
 const char *patch_word_name(enum patch_word word);
+
+/* The counts of decisions by word as a JSON object, as statistics have it under "patches"; wanted
+ * is a step on the way to another and left out. At most PATCH_COUNTS_TEXT bytes. */
+#define PATCH_COUNTS_TEXT 400
+void patch_counts_text(const uint64_t counts[PATCH_WORD_COUNT], char ret[PATCH_COUNTS_TEXT]);
 
 /* One decision, as an event (event.h: EVENT_PATCH). */
 struct event_patch {

@@ -143,9 +143,9 @@ static bool input(struct session *s, struct task *t, struct patch_site *site,
     return step.write;
 }
 
-static bool is_deferred(const struct patch_event *event)
+static bool is_deferred(enum patch_word state)
 {
-    return event->state == PATCH_DEFERRED_ENTRY || event->state == PATCH_DEFERRED_OCCUPIED;
+    return state == PATCH_DEFERRED_ENTRY || state == PATCH_DEFERRED_OCCUPIED;
 }
 
 /* ---- who stands where --------------------------------------------------------------------------
@@ -564,9 +564,9 @@ static void retry_waiting(struct session *s, struct task *t, struct space *space
 
         if (!p->site[i].waiting)
             continue;
-        if (is_deferred(&event))
+        if (is_deferred(event.state))
             retry(s, t, space, &p->site[i], &event);
-        set_waiting(space, &p->site[i], is_deferred(&event));
+        set_waiting(space, &p->site[i], is_deferred(event.state));
     }
 }
 
@@ -575,12 +575,12 @@ static void leave(struct session *s, struct task *t, struct space *space, struct
 {
     struct patch_site *site = NULL;
 
-    if (is_deferred(&event))
+    if (is_deferred(event.state))
         site = patch_site_find(space, event.instruction);
     /* unless another call's end has done it since, or given it up */
-    if (site && is_deferred(&(struct patch_event){site->state, 0})) {
+    if (site && is_deferred(site->state)) {
         retry(s, t, space, site, &event);
-        set_waiting(space, site, is_deferred(&event));
+        set_waiting(space, site, is_deferred(event.state));
     }
     retry_waiting(s, t, space);
 }
@@ -592,7 +592,7 @@ static void leave_by_flag(struct session *s, struct task *t)
 
     t->patch_flag = 0;
     t->patch.state = PATCH_NONE;
-    if (!site || (site->state != PATCH_DEFERRED_ENTRY && site->state != PATCH_DEFERRED_OCCUPIED))
+    if (!site || !is_deferred(site->state))
         return;
     s->result->statistics.patches[PATCH_RETRIED]++;
     patch_wherever(s, t, site);
@@ -711,7 +711,7 @@ void patches_forget(struct session *s, struct task *t, uint64_t start, uint64_t 
         if (!overlaps(site->instruction, site->instruction + PATCH_SYSCALL_LENGTH, start, end) &&
             !overlaps(site->start, site->end, start, end))
             continue;
-        if (site->state == PATCH_DEFERRED_ENTRY || site->state == PATCH_DEFERRED_OCCUPIED)
+        if (is_deferred(site->state))
             decide(s, t, site, PATCH_ABANDONED, 0);
         if (site->state == PATCH_APPLIED) {
             move_back(s, t->space, site);

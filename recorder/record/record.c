@@ -123,31 +123,18 @@ static char *verdict_text(const struct record_result *r)
     return strdup(text);
 }
 
-/* Members of the statistics' "patches", from static on. */
-static void patches_text(const uint64_t counts[PATCH_WORD_COUNT], char *ret, size_t size)
-{
-    static const enum patch_word words[] = {
-        PATCH_STATIC,  PATCH_APPLIED, PATCH_DEFERRED_ENTRY, PATCH_DEFERRED_OCCUPIED,
-        PATCH_RETRIED, PATCH_MOVED,   PATCH_ABANDONED,      PATCH_REFUSED};
-    size_t used = 0;
-
-    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
-        used += (size_t)snprintf(ret + used, size - used, "%s\"%s\": %lu", i ? ", " : "",
-                                 patch_word_name(words[i]), counts[words[i]]);
-}
-
 static char *statistics_text(const struct record_statistics *v)
 {
-    char *text = NULL, patches[400];
+    char *text = NULL, patches[PATCH_COUNTS_TEXT];
 
-    patches_text(v->patches, patches, sizeof(patches));
+    patch_counts_text(v->patches, patches);
 
     if (asprintf(&text,
                  "{\"stops\": %lu, \"ticks\": %lu, \"atomics\": %lu, \"preemptions\": %lu, "
                  "\"switches\": %lu, \"stray_entries\": %lu, \"trap_ticks\": %lu, \"signals\": "
                  "%lu, \"tasks\": %lu, "
                  "\"processes\": %lu, \"syscalls\": {\"total\": %lu, \"buffered\": %lu, "
-                 "\"rescued\": %lu}, \"patches\": {%s}, "
+                 "\"rescued\": %lu}, \"patches\": %s, "
                  "\"times\": {\"virtual_ns\": %lu, \"wall_ns\": %lu, \"rewriting_ns\": %lu}}",
                  v->stops, v->ticks, v->atomics, v->preemptions, v->switches, v->stray_entries,
                  v->trap_ticks, v->signals, v->tasks, v->processes, v->syscalls_total,
