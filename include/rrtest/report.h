@@ -52,10 +52,11 @@ struct report_failure {
 
 struct report_test {
     char *name;
-    char **labels; /* NULL-terminated; may be NULL */
-    char *command; /* shell-quoted, for people */
-    char *suite;   /* path of the suite file as given */
-    uint32_t line; /* of the test in it; 0: not from a file */
+    char **labels;     /* NULL-terminated; may be NULL */
+    char *command;     /* shell-quoted, for people */
+    char *suite;       /* path of the suite file as given */
+    uint32_t line;     /* of the test in it; 0: not from a file */
+    uint32_t position; /* in the suite, from 0: the order of merged reports */
     enum report_verdict verdict;
     char *note;       /* why skipped, quarantined (reason and expiry) or unfinished; NULL */
     uint64_t planned; /* runs that were asked for */
