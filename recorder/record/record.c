@@ -22,6 +22,7 @@
 #include "recorder/record/session.h"
 #include "recorder/record/space.h"
 #include "recorder/record/start.h"
+#include "recorder/stacks/stacks.h"
 #include "recorder/tracee/processor.h"
 
 #define DEFAULT_EPOCH_NS 1700000000000000000ull /* a constant: part of what "same" means */
@@ -350,6 +351,7 @@ void record_result_done(struct record_result *result)
     if (result->trace)
         trace_writer_close(result->trace);
     trace_meta_done(&result->meta);
+    stacks_done(&result->stacks);
     memset(result, 0, sizeof(*result));
 }
 

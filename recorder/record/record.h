@@ -14,6 +14,7 @@
 #include "recorder/events/patch.h"
 #include "recorder/sched/sched.h"
 #include "recorder/trace/trace.h"
+#include "rrtest/stacks.h"
 
 /* One `inject:` entry. */
 struct record_injection {
@@ -50,6 +51,10 @@ struct record_options {
     uint64_t timeout_ns;         /* wall time, rewriting of images excluded; 0: none */
     uint64_t virtual_timeout_ns; /* 0: none */
     uint64_t clock_epoch_ns;     /* CLOCK_REALTIME at the run's start; 0: the default constant */
+    /* Ends of the program that need no stacks, since they are wanted: its exit status, -1: any,
+     * 256: none; the signal that kills it, 0: none. */
+    int expected_exit;
+    int expected_signal;
     uint64_t output_limit;       /* bytes of stdout+stderr kept; 0: default 64 MiB */
     const char *image_cache;     /* directory; NULL: $XDG_CACHE_HOME/rrtest or ~/.cache/rrtest */
     const char *trace_directory; /* stream the trace there; NULL: in memory (result->trace) */
@@ -105,8 +110,11 @@ struct record_statistics {
 struct record_result {
     enum record_verdict verdict;
     int status;    /* of the first process, as wait(2); 0 when killed by us: see verdict */
-    char *message; /* owned; details: unsupported call, state of every task in a deadlock */
-    char **notes;  /* owned; what the run had to go without, one line each */
+    char *message; /* owned; one line: what is not modelled, who was killed... */
+    /* Owned: where every task stood at a deadlock, a timeout, something unsupported, the program's
+     * death by a signal or its exit with a status that was not expected. Else empty. */
+    struct stack_list stacks;
+    char **notes; /* owned; what the run had to go without, one line each */
     size_t note_count;
     struct record_statistics statistics;
     struct sched_length learned;
