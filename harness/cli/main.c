@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 
 #include "harness/run/worker.h"
-#include "harness/value/value.h"
+#include "recorder/base/words.h"
 
 static const struct command *const commands[] = {
     &command_run,   &command_record, &command_replay, &command_dump,
@@ -150,7 +150,7 @@ static int run_command(const struct command *command, const char *program, int a
 
 static int unknown_command(const char *name)
 {
-    const char *nearest = value_nearest(name, command_name, NULL);
+    const char *nearest = words_nearest(name, command_name, NULL);
 
     if (nearest)
         return command_fail(COMMAND_EXIT_USAGE, "unknown command '%s'; did you mean '%s'?", name,

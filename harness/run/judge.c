@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "harness/value/value.h"
 #include "recorder/syscalls/syscalls.h"
+#include "recorder/base/words.h"
 
 #define SHOWN_MAX 120
 
@@ -124,11 +124,11 @@ enum outcome judge_run(const struct suite_test *test, const struct record_result
     case RECORD_VERDICT_EXITED:
         return judge_exit(test, result, reason);
     case RECORD_VERDICT_TIMEOUT:
-        value_format_duration(test->timeout_ns, limit, sizeof(limit));
+        words_format_duration(test->timeout_ns, limit, sizeof(limit));
         say(reason, "timeout: still running after %s", limit);
         break;
     case RECORD_VERDICT_VIRTUAL_TIMEOUT:
-        value_format_duration(test->virtual_timeout_ns, limit, sizeof(limit));
+        words_format_duration(test->virtual_timeout_ns, limit, sizeof(limit));
         say(reason, "virtual timeout: still running after %s of virtual time", limit);
         break;
     case RECORD_VERDICT_INTERRUPTED:
