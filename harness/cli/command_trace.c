@@ -34,16 +34,13 @@ static int run_on_trace(const char *name,
                         const struct trace_target *t, const struct option_result *operands)
 {
     struct rr_error error = {0};
-    char *latest = NULL;
-    int code;
+    struct pack_place place;
+    int code = trace_home_open(name, operands, &place, &error);
 
-    if (operands->count > 1)
-        return command_fail(COMMAND_EXIT_USAGE, "%s: expected one trace, got %d", name,
-                            operands->count);
-    if (operands->count == 0)
-        latest = trace_home_latest();
-    code = look(latest ? latest : operands->operands[0], t->json, stdout, &error);
-    free(latest);
+    if (code)
+        return command_fail(COMMAND_EXIT_USAGE, "%s", error.message);
+    code = look(place.path, t->json, stdout, &error);
+    pack_place_done(&place);
     /* A trace that ends early is an answer, not an error: it says so on stderr. */
     if (code)
         return command_fail(code == -ENODATA ? 0 : COMMAND_EXIT_USAGE, "%s", error.message);
