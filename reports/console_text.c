@@ -99,7 +99,8 @@ void console_text_test(struct bytes *out, const struct report_test *test,
                        const struct report_session *session,
                        const struct console_text_options *options)
 {
-    const struct verdict_row *row = &verdict_rows[test->verdict];
+    bool ran = test->verdict != REPORT_UNFINISHED || test->runs > 0;
+    const struct verdict_row *row = &verdict_rows[ran ? test->verdict : REPORT_SKIPPED];
     char *description = report_describe_test(test, session);
 
     if (options->color)

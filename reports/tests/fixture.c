@@ -255,6 +255,7 @@ static void make_shard(struct report_session *session, uint32_t index)
         fixture_add_test(session, "only in 1", REPORT_PASSED);
     test = fixture_add_test(session, "split", REPORT_FAILED);
     test->position = 1;
+    test->line = 7;
     test->planned = test->runs = 100;
     failure = fixture_add_failure(test, "00000000000000a0", "exit", "exit 1, expected exit 0");
     failure->first_run = index == 1 ? 7 : 4;
