@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define NS_PER_S 1000000000ull
+#define SIZE_LIMIT (1ull << 50)
 #define DURATION_MAX (100ull * 365 * 24 * 3600 * NS_PER_S)
 #define WORD_MAX 64
 
@@ -123,6 +124,33 @@ void value_format_duration(uint64_t ns, char *text, size_t size)
         snprintf(text, size, "%.2fs", s);
     else
         snprintf(text, size, "%.0fms", s * 1e3);
+}
+
+int value_parse_size(const char *text, uint64_t *ret_bytes)
+{
+    static const char units[] = "BKMGT";
+    const char *suffix = text + strspn(text, "0123456789.");
+    const char *unit = *suffix ? strchr(units, *suffix) : NULL;
+    const char *at = text;
+    uint64_t scale, value;
+    int error;
+
+    if (strcmp(text, "none") == 0) {
+        *ret_bytes = 0;
+        return 0;
+    }
+    if (!unit || (suffix[1] && (*suffix == 'B' || strcmp(suffix + 1, "iB") != 0)))
+        return -EINVAL;
+    scale = 1ull << (10 * (unit - units));
+    error = parse_decimal(&at, scale, &value);
+    if (error)
+        return error;
+    if (at != suffix)
+        return -EINVAL;
+    if (value == 0 || value > SIZE_LIMIT)
+        return -ERANGE;
+    *ret_bytes = value;
+    return 0;
 }
 
 int value_parse_probability(const char *text, double *ret)
