@@ -74,7 +74,8 @@ int command_parse_patching(const char *value, struct rr_error *error)
 
 int command_exit_status(const char *verdict, int wait_status)
 {
-    if (strcmp(verdict, "deadlock") == 0 || strstr(verdict, "timeout"))
+    if (strcmp(verdict, "deadlock") == 0 || strcmp(verdict, "limit") == 0 ||
+        strstr(verdict, "timeout"))
         return COMMAND_EXIT_ENDED;
     if (strcmp(verdict, "unsupported") == 0)
         return COMMAND_EXIT_OWN;
