@@ -30,6 +30,7 @@ extern const struct command command_dump;
 extern const struct command command_stats;
 extern const struct command command_ls;
 extern const struct command command_doctor;
+extern const struct command command_import;
 
 /* "rrtest: ..." on stderr; returns `status`. */
 int command_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
