@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "harness/cli/command.h"
+#include "harness/cli/manual.h"
 #include "harness/import/import.h"
 #include "harness/suite/suite.h"
 #include "harness/value/value.h"
