@@ -1,4 +1,4 @@
-/* Wakes in a hash table (open addressing), sent signals in a list: there are few. */
+/* Wakes in a hash table (open addressing; address 0 is free). */
 #include "reports/timeline/causes.h"
 
 #include <stdlib.h>
@@ -12,17 +12,9 @@ struct wake {
     uint64_t to;
 };
 
-struct sent {
-    int32_t pid;
-    int signal;
-    uint64_t count;
-};
-
 struct causes {
     struct wake *wakes;
     size_t count, size; /* size: a power of two */
-    struct sent *sent;
-    size_t sent_count;
 };
 
 struct causes *causes_new(void)
@@ -37,7 +29,6 @@ struct causes *causes_new(void)
 void causes_free(struct causes *c)
 {
     free(c->wakes);
-    free(c->sent);
     free(c);
 }
 
@@ -94,37 +85,4 @@ uint64_t causes_of_wait(const struct causes *c, const void *space, uint64_t addr
             w = there;
     }
     return w->address && w->item > since ? w->item : 0;
-}
-
-static struct sent *find_sent(const struct causes *c, int32_t pid, int signal)
-{
-    for (size_t i = 0; i < c->sent_count; i++) {
-        if (c->sent[i].pid == pid && c->sent[i].signal == signal)
-            return &c->sent[i];
-    }
-    return NULL;
-}
-
-void causes_signal_sent(struct causes *c, int32_t pid, int signal)
-{
-    struct sent *s = find_sent(c, pid, signal);
-
-    if (!s) {
-        c->sent = realloc(c->sent, (c->sent_count + 1) * sizeof(*c->sent));
-        if (!c->sent)
-            abort();
-        s = &c->sent[c->sent_count++];
-        *s = (struct sent){pid, signal, 0};
-    }
-    s->count++;
-}
-
-bool causes_signal_taken(struct causes *c, int32_t pid, int signal)
-{
-    struct sent *s = find_sent(c, pid, signal);
-
-    if (!s || !s->count)
-        return false;
-    s->count--;
-    return true;
 }

@@ -1,9 +1,8 @@
-/* Who let a waiting task go on: futex wakes and ends of tasks by address, and which signals the
- * program sent itself. Internal to reports/timeline/. */
+/* Who let a waiting task go on: futex wakes and ends of tasks, by address. Internal to
+ * reports/timeline/. */
 #ifndef REPORTS_TIMELINE_CAUSES_H
 #define REPORTS_TIMELINE_CAUSES_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,10 +18,5 @@ void causes_wake(struct causes *causes, const void *space, uint64_t address, uin
 /* The newest wake of this address with a number above `since`; 0: none is known. */
 uint64_t causes_of_wait(const struct causes *causes, const void *space, uint64_t address,
                         uint64_t since);
-
-/* Process pid made a call that sends this signal by kill(2). */
-void causes_signal_sent(struct causes *causes, int32_t pid, int signal);
-/* A signal with SI_USER came: did its sender, by what is known, send it? Takes it off. */
-bool causes_signal_taken(struct causes *causes, int32_t pid, int signal);
 
 #endif

@@ -160,9 +160,6 @@ static void learn(struct reader *r, const struct call *c, uint32_t task)
     case SYS_getpid:
         t->pid = (int32_t)c->result;
         break;
-    case SYS_kill:
-        causes_signal_sent(r->causes, r->timeline->tasks[t->process].pid, (int)c->arguments[1]);
-        break;
     default:
         break;
     }

@@ -6,38 +6,34 @@
 #include "recorder/syscalls/syscalls.h"
 #include "reports/timeline/reader.h"
 
-/* The siginfo of the frame that the event pushed: the kernel's calling convention for handlers has
- * its address in rsi, whatever SA_SIGINFO says (arch/x86/kernel/signal_64.c). */
+/* The siginfo of the frame that the event pushed: the kernel has its address in rsi for every
+ * handler, and writes it for those with SA_SIGINFO (arch/x86/kernel/signal_64.c). */
 static bool find_info(const struct event *e, siginfo_t *ret)
 {
     for (size_t i = 0; i < e->write_count; i++) {
         const struct event_write *w = &e->writes[i];
-        uint64_t at = e->after.rsi - w->address;
+        uint64_t at = e->after.rsi - w->address, left = w->length - at;
 
         if (e->after.rsi < w->address || at >= w->length)
             continue;
         memset(ret, 0, sizeof(*ret));
-        memcpy(ret, w->data + at, w->length - at < sizeof(*ret) ? w->length - at : sizeof(*ret));
-        return true;
+        memcpy(ret, w->data + at, left < sizeof(*ret) ? left : sizeof(*ret));
+        return ret->si_signo == e->signal;
     }
     return false;
 }
 
-/* An injected signal looks like one that the process sent itself by kill(2); it is one if there was
- * no such call. */
-static const char *sender(struct reader *r, uint32_t task, const siginfo_t *info, uint8_t *flags)
+static const char *sender(const struct event *e)
 {
-    int32_t pid = r->timeline->tasks[r->timeline->tasks[task].process].pid;
+    siginfo_t info;
 
-    switch (info->si_code) {
+    if (e->note && strcmp(e->note, "injected") == 0)
+        return "injected by rrtest";
+    if (!find_info(e, &info))
+        return "not injected";
+    switch (info.si_code) {
     case SI_USER:
-        if (causes_signal_taken(r->causes, info->si_pid, info->si_signo))
-            return "sent by kill";
-        if (info->si_pid == pid && pid) {
-            *flags |= TIMELINE_INJECTED;
-            return "injected by rrtest";
-        }
-        return "sent by another process";
+        return "sent by kill";
     case SI_TKILL:
         return "sent by tgkill (raise, pthread_kill, abort)";
     case SI_QUEUE:
@@ -45,7 +41,7 @@ static const char *sender(struct reader *r, uint32_t task, const siginfo_t *info
     case SI_TIMER:
         return "sent by a timer";
     default:
-        return info->si_code > 0 ? "raised by the kernel" : "";
+        return info.si_code > 0 ? "raised by the kernel" : "not injected";
     }
 }
 
@@ -53,17 +49,15 @@ void reader_signal(struct reader *r, const struct event *e, uint32_t task)
 {
     struct timeline_item item = reader_item(r, e, task, TIMELINE_SIGNAL);
     struct task_state *state = &r->states[task];
-    const char *from = "";
     uint64_t number;
-    siginfo_t info;
 
     reader_runs(r, task, false);
-    if (find_info(e, &info))
-        from = sender(r, task, &info, &item.flags);
+    if (e->note && strcmp(e->note, "injected") == 0)
+        item.flags |= TIMELINE_INJECTED;
     item.place = reader_place(r, task, e->before.rip);
     item.target = reader_place(r, task, e->after.rip);
     item.text = items_text(r->items, "%s", syscall_signal_name(e->signal));
-    item.detail = items_text(r->items, "%s", from);
+    item.detail = items_text(r->items, "%s", sender(e));
     number = items_add(r->items, &item);
     if (state->handler_count < HANDLERS_MAX)
         state->handlers[state->handler_count++] = number;
