@@ -296,6 +296,7 @@ struct task {
         bool valid;
         uint64_t nr, ip, sp;
     } injected;                        /* the call that an injected signal interrupted last */
+    signal_set injected_signals;       /* of the pending ones: sent by inject.c */
     uint8_t tsc_mode;                  /* prctl(PR_SET_TSC), as the program sees it; 0: never set */
     bool cpuid_traps;                  /* instructions.h */
     uint64_t trap_ticks, trap_atomics; /* where the counter trapped last */
