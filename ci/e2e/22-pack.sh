@@ -212,12 +212,14 @@ run rrtest pack --quiet long -o F.rrt
 expect_status 0
 "$RRTEST" dump F.rrt | head -n 1 >"$OUT"
 expect wait_until 5 nobody_left
-for signal in TERM INT HUP KILL; do
+for signal in TERM:143 HUP:129 KILL:137; do
     timeout 20 "$RRTEST" replay --verify F.rrt >"$OUT" 2>"$ERR" </dev/null &
     waiting=$!
     wait_until 5 ls "$TMP/tmp/rrtest-"* >/dev/null 2>&1
-    kill "-$signal" "$(ps -o pid= --ppid "$waiting" | head -n 1)" 2>/dev/null
+    kill "-${signal%:*}" $(ps -o pid= --ppid "$waiting") 2>/dev/null
     wait "$waiting" 2>/dev/null
+    STATUS=$?
+    expect_status "${signal#*:}" # it was in the middle
     expect wait_until 5 nobody_left
 done
 unset TMPDIR
