@@ -88,8 +88,8 @@ static int pack(const struct pack_target *t, const char *trace, const char *outp
                                                  : COMMAND_EXIT_USAGE,
                             "%s", error.message);
     if (!t->quiet)
-        command_fail(0, "%s: %" PRIu64 " files, %.1f MB packed into %.1f MB", output, summary.files,
-                     (double)summary.bytes / 1e6, (double)summary.packed / 1e6);
+        command_fail(0, "%s: %" PRIu64 " files, %" PRIu64 " KiB packed into %" PRIu64 " KiB",
+                     output, summary.files, summary.bytes / 1024, (summary.packed + 1023) / 1024);
     return 0;
 }
 
