@@ -196,6 +196,10 @@ static void execute(struct worker_context *c, const struct job *job)
             .real_clock = test->real_clock,
             .timeout_ns = test->timeout_ns,
             .virtual_timeout_ns = test->virtual_timeout_ns,
+            .expected_exit = calibrate             ? -1
+                             : test->expect.signal ? 256
+                                                   : test->expect.exit_status,
+            .expected_signal = test->expect.signal,
             .no_trace = !job->keep_failure && !job->keep_pass,
             .interrupted = is_cancelled,
             .interrupted_context = c,

@@ -163,7 +163,7 @@ static bool all_wait(struct session *s)
         s->ended = true;
         return false;
     }
-    process_report(s, RECORD_VERDICT_DEADLOCK, "every task waits for ever:");
+    session_fail(s, RECORD_VERDICT_DEADLOCK, "every task waits for ever");
     return false;
 }
 
@@ -189,12 +189,12 @@ static bool over_time(struct session *s, struct task *running)
 {
     if (s->wall_deadline && wall_now() > s->wall_deadline + s->rewriting_ns) {
         halt(s, running);
-        process_report(s, RECORD_VERDICT_TIMEOUT, "its tasks then:");
+        session_fail(s, RECORD_VERDICT_TIMEOUT, "%s", "");
         return true;
     }
     if (s->deadline_virtual && clock_now(s->clock) > s->deadline_virtual) {
         halt(s, running);
-        process_report(s, RECORD_VERDICT_VIRTUAL_TIMEOUT, "its tasks then:");
+        session_fail(s, RECORD_VERDICT_VIRTUAL_TIMEOUT, "%s", "");
         return true;
     }
     if (s->options->interrupted && s->options->interrupted(s->options->interrupted_context)) {

@@ -21,6 +21,7 @@
 #include "recorder/record/image_store.h"
 #include "recorder/record/session.h"
 #include "recorder/record/space.h"
+#include "recorder/record/stack.h"
 #include "recorder/record/start.h"
 #include "recorder/stacks/stacks.h"
 #include "recorder/tracee/processor.h"
@@ -280,6 +281,23 @@ static int prepare(struct session *s, const struct record_options *o)
     return open_trace(s);
 }
 
+/* Where the tasks stood when we ended the run; they are stopped, and still there. */
+static void read_stacks(struct session *s)
+{
+    switch (s->result->verdict) {
+    case RECORD_VERDICT_UNSUPPORTED:
+    case RECORD_VERDICT_DEADLOCK:
+    case RECORD_VERDICT_TIMEOUT:
+    case RECORD_VERDICT_VIRTUAL_TIMEOUT:
+        if (!s->killed)
+            stack_read_all(s, s->result->verdict == RECORD_VERDICT_UNSUPPORTED ? s->current : NULL,
+                           NULL);
+        return;
+    default:
+        return;
+    }
+}
+
 /* The first execve: its failure is the caller's error, not a run. */
 static int first_exec(struct session *s)
 {
@@ -320,6 +338,8 @@ int record_run(const struct record_options *options, struct record_result *ret,
         code = first_exec(&s);
     if (!code)
         session_loop(&s);
+    if (!code)
+        read_stacks(&s);
     start_cleanup(&s);
     processor_unshare_cpuid_trap();
     stop_timer(&old_action, &old_timer);

@@ -289,6 +289,8 @@ struct task {
     int kill_signal;         /* fatal signal on its way */
     bool kernel_mask;        /* the kernel has a signal mask for the call it runs (terminal.h) */
     char name[16];
+    char *role;        /* who made it: "0" the first, "0.2" its second child */
+    uint32_t children; /* tasks and processes it has made */
     struct {
         bool valid;
         uint64_t nr, ip, sp;
