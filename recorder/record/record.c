@@ -164,6 +164,7 @@ static void fill_meta(struct session *s, struct trace_meta *meta)
     meta->schedule_digest = strdup(text);
     meta->statistics = statistics_text(&s->result->statistics);
     meta->machine = strdup("x86_64");
+    stacks_copy(&meta->stacks, &s->result->stacks);
     cpuid_table_describe(&s->area, meta);
 }
 
