@@ -6,7 +6,9 @@
 #include <sys/random.h>
 
 #include "harness/cli/command.h"
+#include "harness/cli/run_list.h"
 #include "harness/run/runner.h"
+#include "harness/run/select.h"
 #include "harness/value/value.h"
 
 #define JOBS_MAX 1024
@@ -37,8 +39,12 @@ static int parse_strategy(void *target, const char *value, struct rr_error *erro
     struct run_options *options = target;
 
     options->strategy = suite_strategy_by_name(value);
-    if (options->strategy == SUITE_STRATEGY_UNKNOWN)
-        return rr_error_set(error, -EINVAL, "expected %s, got '%s'", suite_strategy_list(), value);
+    if (options->strategy == SUITE_STRATEGY_UNKNOWN) {
+        const char *names[SUITE_STRATEGY_NAMES];
+
+        suite_strategy_names(names);
+        return command_expected_of(suite_strategy_list(), value, names, error);
+    }
     return 0;
 }
 
@@ -53,16 +59,28 @@ static int parse_patching(void *target, const char *value, struct rr_error *erro
 static int parse_keep(void *target, const char *value, struct rr_error *error)
 {
     static const char *const names[] = {
-        [RUN_KEEP_FAILURES] = "failures", [RUN_KEEP_ALL] = "all", [RUN_KEEP_NONE] = "none"};
+        [RUN_KEEP_FAILURES] = "failures", [RUN_KEEP_ALL] = "all", [RUN_KEEP_NONE] = "none", NULL};
     struct run_options *options = target;
 
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+    for (size_t i = 0; names[i]; i++) {
         if (strcmp(value, names[i]) == 0) {
             options->keep = (enum run_keep)i;
             return 0;
         }
     }
-    return rr_error_set(error, -EINVAL, "expected failures, all or none, got '%s'", value);
+    return command_expected_of("failures, all or none", value, names, error);
+}
+
+static int parse_label(void *target, const char *value, struct rr_error *error)
+{
+    struct run_options *options = target;
+
+    if (!*value || strcmp(value, "!") == 0)
+        return rr_error_set(error, -EINVAL, "expected a label, or !LABEL to leave it out");
+    if (options->label_count == RUN_LABELS_MAX)
+        return rr_error_set(error, -EINVAL, "expected at most %d labels", RUN_LABELS_MAX);
+    options->labels[options->label_count++] = value;
+    return 0;
 }
 
 #define AT(field) offsetof(struct run_options, field)
@@ -77,6 +95,8 @@ static const struct option_row rows[] = {
      "workers at a time (default: one per CPU)"},
     {"filter", 'f', OPTION_TEXT, "GLOB", AT(filter), OPTION_NO_GIVEN, NULL,
      "only tests whose name matches"},
+    {"label", 'l', OPTION_CALL, "L", 0, OPTION_NO_GIVEN, parse_label,
+     "only tests with this label (or another one given); '!L': none with it"},
     {"time-budget", 't', OPTION_DURATION, "T", AT(time_budget_ns), OPTION_NO_GIVEN, NULL,
      "end after this time, with what was found until then"},
     {"until-failure", 0, OPTION_FLAG, NULL, AT(until_failure), OPTION_NO_GIVEN, NULL,
@@ -92,6 +112,11 @@ static const struct option_row rows[] = {
     {"keep", 0, OPTION_CALL, "WHAT", 0, OPTION_NO_GIVEN, parse_keep,
      "traces of: failures (default), all or none"},
     {"quiet", 'q', OPTION_FLAG, NULL, AT(quiet), OPTION_NO_GIVEN, NULL, "print failing tests only"},
+    {"list", 0, OPTION_FLAG, NULL, AT(list), OPTION_NO_GIVEN, NULL,
+     "print the chosen tests and their labels; run nothing"},
+    {"json", 0, OPTION_FLAG, NULL, AT(json), OPTION_NO_GIVEN, NULL, "with --list: as JSON"},
+    {"dry-run", 0, OPTION_FLAG, NULL, AT(dry_run), OPTION_NO_GIVEN, NULL,
+     "print what would be run: commands, folders, first seeds; run nothing"},
     {NULL, 0, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
 };
 
@@ -112,13 +137,18 @@ static int resolve(struct suite *suite, const struct run_options *options, struc
     for (size_t i = 0; i < suite->count; i++) {
         int code;
 
-        if (options->filter && !value_glob(options->filter, suite->tests[i].name))
+        if (!select_test(options, &suite->tests[i]))
             continue;
         selected++;
-        code = suite_resolve(suite, &suite->tests[i], error);
+        code = options->list ? 0 : suite_resolve(&suite->tests[i], error);
         if (code)
             return code;
     }
+    if (selected == 0 && options->label_count > 0)
+        return rr_error_set(error, -ENOENT,
+                            "%s: no test has the labels (and the name) asked for; --list shows "
+                            "what there is",
+                            suite->path);
     if (selected == 0)
         return rr_error_set(error, -ENOENT,
                             "%s: no test's name matches --filter '%s' (the first "
@@ -139,6 +169,8 @@ static int run(const char *program, void *target, const struct option_result *op
                             operands->count);
     options->program = program;
     options->suite_path = operands->operands[0];
+    if (options->json && !options->list)
+        return command_fail(COMMAND_EXIT_USAGE, "run: --json is for --list");
     if (!options->has_seed) {
         uint32_t drawn = 0;
 
@@ -152,7 +184,10 @@ static int run(const char *program, void *target, const struct option_result *op
         suite_free(suite);
         return command_fail(COMMAND_EXIT_USAGE, "%s", error.message);
     }
-    status = run_suite(suite, options);
+    if (options->list)
+        status = run_list(suite, options);
+    else
+        status = options->dry_run ? run_dry(suite, options) : run_suite(suite, options);
     suite_free(suite);
     return status;
 }

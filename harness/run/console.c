@@ -213,7 +213,7 @@ static void print_failed(const struct console *c, const struct schedule *s,
 
     print_word(c, RED, error ? "ERR" : "FAIL");
     printf("  %-*s  ", c->width, state->test->name);
-    if (s->keep_going) {
+    if (schedule_goes_on(s, state)) {
         printf("%" PRIu64 " of ", state->failed);
         print_counts(s, state);
     } else {
@@ -222,7 +222,7 @@ static void print_failed(const struct console *c, const struct schedule *s,
     putchar('\n');
     for (size_t i = 0; i < state->failure_count; i++)
         print_failure(s, state, &state->failures[i]);
-    if (state->failed > state->failure_count && s->keep_going)
+    if (state->failed > state->failure_count && schedule_goes_on(s, state))
         printf("       (and %" PRIu64 " more)\n", state->failed - state->failure_count);
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -45,19 +46,19 @@ static bool status_matches(const struct suite_expect *expect, int status)
 {
     if (expect->signal)
         return WIFSIGNALED(status) && WTERMSIG(status) == expect->signal;
-    return WIFEXITED(status) && WEXITSTATUS(status) == expect->exit_status;
+    return WIFEXITED(status) && suite_expects_exit(expect, WEXITSTATUS(status));
 }
 
 static void say_status(const struct suite_expect *expect, int status, struct bytes *reason)
 {
+    char *expected = suite_expected_status(expect);
+
     if (WIFSIGNALED(status))
         say(reason, "killed by %s", syscall_signal_name(WTERMSIG(status)));
     else
         say(reason, "exit %d", WEXITSTATUS(status));
-    if (expect->signal)
-        say(reason, ", expected to be killed by %s", syscall_signal_name(expect->signal));
-    else
-        say(reason, ", expected exit %d", expect->exit_status);
+    say(reason, ", expected %s", expected);
+    free(expected);
 }
 
 static bool occurs(const char *data, size_t length, const char *wanted)
@@ -75,9 +76,19 @@ static bool matches(const regex_t *regex, const char *data, size_t length)
 static bool output_matches(const struct suite_output *output, const char *name, const char *data,
                            size_t length, struct bytes *reason)
 {
-    if (output->contains && !occurs(data, length, output->contains)) {
+    for (char **text = output->contains; text && *text; text++) {
+        if (occurs(data, length, *text))
+            continue;
         say(reason, "%s lacks ", name);
-        say_quoted(reason, output->contains);
+        say_quoted(reason, *text);
+        return false;
+    }
+    for (char **text = output->lacks; text && *text; text++) {
+        if (!occurs(data, length, *text))
+            continue;
+        say(reason, "%s has ", name);
+        say_quoted(reason, *text);
+        say(reason, ", which must not occur");
         return false;
     }
     if (output->exact &&

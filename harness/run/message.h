@@ -41,8 +41,9 @@ enum outcome {
 struct report {
     struct job job;
     enum outcome outcome;
-    bool kept;        /* the trace lies at keep_path() */
-    bool keep_failed; /* it should, but does not: the reason says why */
+    bool setup_failed; /* OUTCOME_ERROR for what was to be done before or after the run */
+    bool kept;         /* the trace lies at keep_path() */
+    bool keep_failed;  /* it should, but does not: the reason says why */
     struct sched_length learned;
     struct record_statistics statistics;
     uint32_t reason_length;

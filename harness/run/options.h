@@ -8,6 +8,7 @@
 #include "harness/suite/suite.h"
 
 #define RUN_PATCHING_OF_SUITE (-1)
+#define RUN_LABELS_MAX 32
 
 enum run_keep { RUN_KEEP_FAILURES, RUN_KEEP_ALL, RUN_KEEP_NONE };
 
@@ -18,9 +19,11 @@ struct run_options {
     bool has_seed;
     uint64_t seed; /* session seed; drawn by the command line if not given */
     bool has_run_seed;
-    uint64_t run_seed;       /* every run has this seed */
-    uint64_t jobs;           /* workers; 0: one per CPU */
-    const char *filter;      /* NULL: all tests */
+    uint64_t run_seed;                  /* every run has this seed */
+    uint64_t jobs;                      /* workers; 0: one per CPU */
+    const char *filter;                 /* NULL: all tests */
+    const char *labels[RUN_LABELS_MAX]; /* see select.h */
+    size_t label_count;
     uint64_t time_budget_ns; /* 0: none */
     bool until_failure;
     bool keep_going; /* go on with a test after its first failing run */
@@ -29,6 +32,10 @@ struct run_options {
     const char *out; /* where failing runs are kept */
     enum run_keep keep;
     bool quiet;
+    /* In place of running. */
+    bool list;
+    bool dry_run;
+    bool json;
 };
 
 #endif

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "harness/run/console.h"
+#include "harness/run/prepare.h"
 #include "harness/run/schedule.h"
 #include "harness/run/worker.h"
 #include "recorder/base/file.h"
@@ -25,6 +26,7 @@
  * count against the limit, hence the width. */
 #define STUCK_NS 180000000000ull
 #define TICK_MS 200
+#define SUITE_NAME_BYTES 256
 
 struct slot {
     struct worker worker;
@@ -32,11 +34,19 @@ struct slot {
     uint64_t started_ns;
 };
 
+/* `setup` and `teardown` of one test. */
+struct test_hooks {
+    struct hooks hooks;
+    bool begun, ended;
+    char *failure; /* owned; why its runs cannot be made */
+};
+
 struct runner {
     const struct suite *suite;
     const struct run_options *options;
     struct schedule schedule;
     struct console console;
+    struct test_hooks *hooks; /* one per test */
     struct slot *slots;
     size_t slot_count;
     struct worker_control *controls; /* shared, one per slot */
@@ -45,6 +55,7 @@ struct runner {
     uint64_t kill_at_ns; /* 0: not stopping */
     bool out_of_time;    /* the time budget is spent */
     bool machine_refused;
+    bool teardown_failed;
     struct report report;
 };
 
@@ -74,9 +85,10 @@ static int prepare(struct runner *r)
     if (r->slot_count > WORKERS_MAX)
         r->slot_count = WORKERS_MAX;
     r->slots = calloc(r->slot_count, sizeof(*r->slots));
+    r->hooks = calloc(r->suite->count, sizeof(*r->hooks));
     r->controls = mmap(NULL, r->slot_count * sizeof(*r->controls), PROT_READ | PROT_WRITE,
                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (!r->slots || r->controls == MAP_FAILED)
+    if (!r->slots || !r->hooks || r->controls == MAP_FAILED)
         abort();
     for (size_t i = 0; i < r->slot_count; i++) {
         r->slots[i].worker =
@@ -97,7 +109,7 @@ static void stop_all(struct runner *r)
         r->kill_at_ns = console_now_ns() + STOP_GRACE_NS;
 }
 
-/* A report in place of the one that a dead worker did not send. */
+/* A report in place of the one that no worker sent. */
 static void absorb_loss(struct runner *r, struct slot *slot, enum outcome outcome,
                         const char *reason)
 {
@@ -106,6 +118,7 @@ static void absorb_loss(struct runner *r, struct slot *slot, enum outcome outcom
     memset(report, 0, offsetof(struct report, text));
     report->job = slot->job;
     report->outcome = outcome;
+    report->setup_failed = outcome == OUTCOME_ERROR && r->hooks[slot->job.test].failure;
     report->reason_length = (uint32_t)snprintf(report->text, REPORT_REASON_MAX, "%s", reason);
     if (report->reason_length >= REPORT_REASON_MAX)
         report->reason_length = REPORT_REASON_MAX - 1;
@@ -172,6 +185,73 @@ static int start_worker(struct runner *r, struct slot *slot)
     return worker_start(&slot->worker, r->suite, r->options, fds, count);
 }
 
+/* Asked while a hook keeps us from the loop, which reads the signal. */
+static bool is_signalled(void *context)
+{
+    struct runner *r = context;
+    struct pollfd news = {.fd = r->signal_fd, .events = POLLIN};
+
+    return poll(&news, 1, 0) > 0;
+}
+
+static bool is_over(void *context)
+{
+    struct runner *r = context;
+
+    return is_signalled(r) ||
+           (r->options->time_budget_ns &&
+            console_now_ns() - r->console.started_ns >= r->options->time_budget_ns);
+}
+
+/* Before a job of a test goes out. False: it is answered already. */
+static bool begin_test(struct runner *r, struct slot *slot)
+{
+    struct test_hooks *hooks = &r->hooks[slot->job.test];
+    struct rr_error error;
+    int code = 0;
+
+    if (hooks->begun)
+        return true;
+    if (!hooks->failure)
+        code =
+            prepare_test_begin(&hooks->hooks, &r->suite->tests[slot->job.test], is_over, r, &error);
+    if (code == -ECANCELED) {
+        absorb_loss(r, slot, OUTCOME_CANCELLED, "");
+        r->schedule.draining = true;
+        return false;
+    }
+    if (code)
+        hooks->failure = strdup(error.message);
+    hooks->begun = !hooks->failure;
+    if (hooks->failure)
+        absorb_loss(r, slot, OUTCOME_ERROR, hooks->failure);
+    return hooks->begun;
+}
+
+/* After the last run of a test, or of all: `every`. */
+static void end_tests(struct runner *r, bool every)
+{
+    for (size_t i = 0; i < r->schedule.count; i++) {
+        struct test_hooks *hooks = &r->hooks[i];
+        const struct suite_test *test = &r->suite->tests[i];
+        char message[RR_ERROR_MESSAGE_MAX + SUITE_NAME_BYTES];
+        struct rr_error error;
+        int code;
+
+        if (!hooks->begun || hooks->ended ||
+            (!every && (r->options->until_failure ||
+                        !schedule_test_complete(&r->schedule, &r->schedule.tests[i]))))
+            continue;
+        hooks->ended = true;
+        code = prepare_test_end(&hooks->hooks, test, is_signalled, r, &error);
+        if (code == 0 || code == -ECANCELED)
+            continue;
+        snprintf(message, sizeof(message), "%s: %s", test->name, error.message);
+        console_complain(&r->console, message);
+        r->teardown_failed = true;
+    }
+}
+
 /* Give every idle worker a job. 0, or negative errno when no worker can be started. */
 static int hand_out(struct runner *r)
 {
@@ -185,6 +265,10 @@ static int hand_out(struct runner *r)
         if (!schedule_next(&r->schedule, &job))
             return 0;
         slot->job = job;
+        if (!begin_test(r, slot)) {
+            i--; /* the next job for this slot */
+            continue;
+        }
         slot->started_ns = console_now_ns();
         code = slot->worker.pid ? 0 : start_worker(r, slot);
         if (code) {
@@ -298,6 +382,7 @@ static int loop(struct runner *r)
         if (code == 0) {
             serve(r, fds);
             watch(r);
+            end_tests(r, false);
             console_update(&r->console, &r->schedule);
         }
     }
@@ -315,7 +400,7 @@ static int exit_status(const struct runner *r)
         if (r->schedule.tests[i].failed)
             return RUN_EXIT_FAILED;
     }
-    return RUN_EXIT_PASSED;
+    return r->teardown_failed ? RUN_EXIT_FAILED : RUN_EXIT_PASSED;
 }
 
 static const char *why_unfinished(const struct runner *r)
@@ -339,12 +424,17 @@ int run_suite(const struct suite *suite, const struct run_options *options)
     code = prepare(&r);
     if (code == 0)
         code = loop(&r);
+    if (code == 0 && r.schedule.draining) { /* what ended a setup has not been looked at */
+        read_signals(&r);
+        watch(&r);
+    }
     for (size_t i = 0; i < r.slot_count; i++) {
         if (r.slots[i].job.serial)
             worker_kill(&r.slots[i].worker, NULL);
         else
             worker_end(&r.slots[i].worker);
     }
+    end_tests(&r, true);
     if (code) {
         snprintf(message, sizeof(message), "cannot go on: %s", strerror(-code));
         console_complain(&r.console, message);
@@ -354,6 +444,9 @@ int run_suite(const struct suite *suite, const struct run_options *options)
     status = code ? RUN_EXIT_MACHINE : exit_status(&r);
     munmap(r.controls, r.slot_count * sizeof(*r.controls));
     close_fd(&r.signal_fd);
+    for (size_t i = 0; i < suite->count; i++)
+        free(r.hooks[i].failure);
+    free(r.hooks);
     free(r.slots);
     schedule_done(&r.schedule);
     return status;

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "harness/run/keep.h"
-#include "harness/value/value.h"
+#include "harness/run/select.h"
 #include "recorder/base/random.h"
 
 static int effective_strategy(const struct schedule *s, const struct suite_test *test)
@@ -68,7 +68,7 @@ void schedule_init(struct schedule *s, const struct suite *suite, const struct r
 
         state->test = test;
         state->index = (uint32_t)i;
-        state->selected = !options->filter || value_glob(options->filter, test->name);
+        state->selected = select_test(options, test) && !test->skipped;
         state->planned = planned_runs(options, test);
         state->next_run = 1;
         state->first_failure = UINT64_MAX;
@@ -94,18 +94,23 @@ void schedule_done(struct schedule *s)
     free(s->tests);
 }
 
-/* How many failing runs of one test keep their trace. */
-static size_t keep_limit(const struct schedule *s)
+bool schedule_goes_on(const struct schedule *s, const struct test_state *state)
+{
+    return s->keep_going || state->test->keep_going;
+}
+
+/* How many failing runs of the test keep their trace. */
+static size_t keep_limit(const struct schedule *s, const struct test_state *state)
 {
     if (s->options->keep == RUN_KEEP_NONE)
         return 0;
-    return s->keep_going && !s->options->has_run_seed ? SCHEDULE_FAILURES_MAX : 1;
+    return schedule_goes_on(s, state) && !s->options->has_run_seed ? SCHEDULE_FAILURES_MAX : 1;
 }
 
 static bool wants_more(const struct schedule *s, const struct test_state *state)
 {
     return state->selected && state->next_run <= state->planned &&
-           (s->keep_going || state->first_failure == UINT64_MAX);
+           (schedule_goes_on(s, state) || state->first_failure == UINT64_MAX);
 }
 
 /* Calibration has a seed of its own, the same in all sessions: what a run seed means must not
@@ -137,7 +142,8 @@ static void make_run(struct schedule *s, struct test_state *state, struct job *r
         .seed = seed_of(s, test, run),
         .strategy = strategy_of(s, test, run),
         .patching = patching_of(s, test),
-        .keep_failure = state->failure_count < keep_limit(s) || s->options->keep == RUN_KEEP_ALL,
+        .keep_failure =
+            state->failure_count < keep_limit(s, state) || s->options->keep == RUN_KEEP_ALL,
         .keep_pass = s->options->keep == RUN_KEEP_ALL,
     };
     if (ret->strategy != SCHED_ROUND_ROBIN)
@@ -243,7 +249,7 @@ static void drop_failure(struct schedule *s, struct test_state *state, size_t in
 
 static void add_failure(struct schedule *s, struct test_state *state, const struct report *report)
 {
-    size_t limit = s->keep_going ? SCHEDULE_FAILURES_MAX : 1;
+    size_t limit = schedule_goes_on(s, state) ? SCHEDULE_FAILURES_MAX : 1;
     size_t at = state->failure_count;
 
     while (at > 0 && state->failures[at - 1].job.run > report->job.run)
@@ -299,21 +305,22 @@ void schedule_absorb(struct schedule *s, const struct report *report)
 
 bool schedule_is_superfluous(const struct schedule *s, const struct job *job)
 {
-    return job->kind == JOB_RUN && !s->keep_going && job->run > s->tests[job->test].first_failure;
+    return job->kind == JOB_RUN && !schedule_goes_on(s, &s->tests[job->test]) &&
+           job->run > s->tests[job->test].first_failure;
 }
 
 bool schedule_test_complete(const struct schedule *s, const struct test_state *state)
 {
     if (state->in_flight > 0)
         return false;
-    if (!s->keep_going && state->first_failure != UINT64_MAX)
+    if (!schedule_goes_on(s, state) && state->first_failure != UINT64_MAX)
         return true;
     return state->passed + state->failed >= state->planned; /* else some were cancelled */
 }
 
 uint64_t schedule_test_runs(const struct schedule *s, const struct test_state *state)
 {
-    if (!s->keep_going && state->first_failure != UINT64_MAX)
+    if (!schedule_goes_on(s, state) && state->first_failure != UINT64_MAX)
         return state->first_failure;
     return state->passed + state->failed;
 }

@@ -63,6 +63,8 @@ void schedule_absorb(struct schedule *s, const struct report *report);
 /* Is the result of this job not wanted any more (an earlier run of the test has failed)? */
 bool schedule_is_superfluous(const struct schedule *s, const struct job *job);
 
+/* Does the test go on after its first failing run? */
+bool schedule_goes_on(const struct schedule *s, const struct test_state *state);
 /* All wanted runs of the test are back. */
 bool schedule_test_complete(const struct schedule *s, const struct test_state *state);
 /* Runs that count: up to the first failure, or all that came back. */

@@ -14,6 +14,7 @@
 
 #include "harness/run/judge.h"
 #include "harness/run/keep.h"
+#include "harness/run/prepare.h"
 #include "harness/run/sink.h"
 #include "recorder/base/file.h"
 
@@ -23,6 +24,7 @@ struct worker_context {
     struct worker_control *control;
     uint64_t serial; /* of the current job */
     struct sink sinks[SUITE_STREAM_COUNT];
+    struct prepare prepare;
     struct report report;
 };
 
@@ -96,24 +98,40 @@ static void put_tail(struct report *report, const struct record_result *result)
 }
 
 /* One line each, behind the tail. */
-static void put_notes(struct report *report, const struct record_result *result)
+static void put_note(struct report *report, const char *note)
 {
     char *at = report->text + report->reason_length + report->tail_length;
+    size_t length = strlen(note);
 
-    for (size_t i = 0; i < result->note_count; i++) {
-        size_t length = strlen(result->notes[i]);
-
-        if (report->notes_length + length + 1 > REPORT_NOTES_MAX)
-            return;
-        memcpy(at + report->notes_length, result->notes[i], length);
-        at[report->notes_length + length] = '\n';
-        report->notes_length += (uint32_t)length + 1;
-    }
+    if (report->notes_length + length + 1 > REPORT_NOTES_MAX)
+        return;
+    memcpy(at + report->notes_length, note, length);
+    at[report->notes_length + length] = '\n';
+    report->notes_length += (uint32_t)length + 1;
 }
 
-/* Judge, and keep the trace if that is wanted. */
+static void put_notes(struct worker_context *c, const struct suite_test *test,
+                      const struct record_result *result)
+{
+    const char *own = prepare_note(&c->prepare, test);
+
+    for (size_t i = 0; i < result->note_count; i++)
+        put_note(&c->report, result->notes[i]);
+    if (own)
+        put_note(&c->report, own);
+}
+
+/* What was to be done around the run went wrong. */
+static void fail_preparation(struct report *report, int code, const struct rr_error *error)
+{
+    report->outcome = code == -ECANCELED ? OUTCOME_CANCELLED : OUTCOME_ERROR;
+    report->setup_failed = code != -ECANCELED;
+    put_reason(report, error->message, strlen(error->message));
+}
+
+/* Judge, and keep the trace if that is wanted. `end_code`: of what was to be done after the run. */
 static void finish_run(struct worker_context *c, const struct suite_test *test,
-                       struct record_result *result)
+                       struct record_result *result, int end_code, const struct rr_error *end_error)
 {
     struct report *report = &c->report;
     struct rr_error error = {0};
@@ -124,6 +142,8 @@ static void finish_run(struct worker_context *c, const struct suite_test *test,
     report->outcome = judge_run(test, result, &reason);
     put_reason(report, reason.data, reason.length);
     bytes_done(&reason);
+    if (end_code && report->outcome == OUTCOME_PASS)
+        fail_preparation(report, end_code, end_error);
     wanted = report->outcome == OUTCOME_PASS
                  ? report->job.keep_pass
                  : report->outcome != OUTCOME_CANCELLED && report->job.keep_failure;
@@ -143,7 +163,7 @@ static void finish_run(struct worker_context *c, const struct suite_test *test,
     }
     if (report->outcome != OUTCOME_PASS)
         put_tail(report, result);
-    put_notes(report, result);
+    put_notes(c, test, result);
 }
 
 static void fail_run(struct report *report, int code, const struct rr_error *error)
@@ -152,70 +172,82 @@ static void fail_run(struct report *report, int code, const struct rr_error *err
     put_reason(report, error->message, strlen(error->message));
 }
 
+static char **make_arguments(const struct suite_test *test)
+{
+    size_t count = 0;
+    char **arguments;
+
+    while (test->command[count])
+        count++;
+    arguments = malloc((count + 1) * sizeof(*arguments));
+    if (!arguments)
+        abort();
+    memcpy(arguments, test->command, (count + 1) * sizeof(*arguments));
+    arguments[0] = test->program;
+    return arguments;
+}
+
+/* Record the run that everything is prepared for. */
+static int record_job(struct worker_context *c, const struct suite_test *test,
+                      const struct job *job, struct record_result *ret, struct rr_error *error)
+{
+    char **arguments = make_arguments(test);
+    struct record_options options = {
+        .argv = arguments,
+        .environment = c->prepare.run_environment,
+        .directory = c->prepare.run_directory,
+        .stdin_fd = c->prepare.run_stdin,
+        .stdout_fd = c->sinks[SUITE_STDOUT].fd,
+        .stderr_fd = c->sinks[SUITE_STDERR].fd,
+        .seed = job->seed,
+        .strategy = job->strategy,
+        .patching = job->patching,
+        .length = job->length,
+        .injections = test->injections,
+        .injection_count = test->injection_count,
+        .real_clock = test->real_clock,
+        .timeout_ns = test->timeout_ns,
+        .virtual_timeout_ns = test->virtual_timeout_ns,
+        .no_trace = !job->keep_failure && !job->keep_pass,
+        .interrupted = is_cancelled,
+        .interrupted_context = c,
+        .guards_off = record_guards_from_environment(),
+    };
+    int code;
+
+    for (int i = 0; i < SUITE_STREAM_COUNT; i++)
+        sink_reset(&c->sinks[i]);
+    code = record_run(&options, ret, error);
+    free(arguments);
+    return code;
+}
+
 static void execute(struct worker_context *c, const struct job *job)
 {
     const struct suite_test *test = &c->suite->tests[job->test];
-    bool calibrate = job->kind == JOB_CALIBRATE;
-    cleanup_fd int input = -1;
-    size_t argument_count = 0;
     struct record_result result = {0};
-    struct rr_error error = {0};
-    char **arguments;
-    int code = 0;
+    struct rr_error error = {0}, end_error = {0};
+    int code, end_code;
 
     memset(&c->report, 0, offsetof(struct report, text));
     c->report.job = *job;
     c->serial = job->serial;
-    while (test->command[argument_count])
-        argument_count++;
-    arguments = malloc((argument_count + 1) * sizeof(*arguments));
-    if (!arguments)
-        abort();
-    memcpy(arguments, test->command, (argument_count + 1) * sizeof(*arguments));
-    arguments[0] = test->program;
-    if (test->stdin_path) {
-        input = open(test->stdin_path, O_RDONLY | O_CLOEXEC);
-        if (input < 0)
-            code = rr_error_set(&error, -EIO, "cannot open %s for stdin: %s", test->stdin_path,
-                                strerror(errno));
+    code = prepare_run_begin(&c->prepare, test, is_cancelled, c, &error);
+    if (code) {
+        fail_preparation(&c->report, code, &error);
+        return;
     }
-    if (code == 0) {
-        struct record_options options = {
-            .argv = arguments,
-            .environment = test->full_environment,
-            .directory = test->working_directory,
-            .stdin_fd = input,
-            .stdout_fd = c->sinks[SUITE_STDOUT].fd,
-            .stderr_fd = c->sinks[SUITE_STDERR].fd,
-            .seed = job->seed,
-            .strategy = job->strategy,
-            .patching = job->patching,
-            .length = job->length,
-            .injections = test->injections,
-            .injection_count = test->injection_count,
-            .real_clock = test->real_clock,
-            .timeout_ns = test->timeout_ns,
-            .virtual_timeout_ns = test->virtual_timeout_ns,
-            .no_trace = !job->keep_failure && !job->keep_pass,
-            .interrupted = is_cancelled,
-            .interrupted_context = c,
-            .guards_off = record_guards_from_environment(),
-        };
-
-        for (int i = 0; i < SUITE_STREAM_COUNT; i++)
-            sink_reset(&c->sinks[i]);
-        code = record_run(&options, &result, &error);
-    }
+    code = record_job(c, test, job, &result, &error);
+    end_code = prepare_run_end(&c->prepare, test, is_cancelled, c, &end_error);
     if (code) {
         fail_run(&c->report, code, &error);
-    } else {
-        c->report.statistics = result.statistics;
-        c->report.learned = result.learned;
-        if (!calibrate)
-            finish_run(c, test, &result);
-        record_result_done(&result);
+        return;
     }
-    free(arguments);
+    c->report.statistics = result.statistics;
+    c->report.learned = result.learned;
+    if (job->kind != JOB_CALIBRATE)
+        finish_run(c, test, &result, end_code, &end_error);
+    record_result_done(&result);
 }
 
 static void serve(int fd, struct worker_context *c)
@@ -285,7 +317,9 @@ int worker_start(struct worker *worker, const struct suite *suite,
             if (sink_open(&context.sinks[i]))
                 _exit(1);
         }
+        prepare_init(&context.prepare, suite);
         serve(pair[1], &context);
+        prepare_done(&context.prepare);
         _exit(0);
     }
     close_fd(&pair[1]);
