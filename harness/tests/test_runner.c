@@ -74,7 +74,7 @@ static struct suite *make_suite(const char *tests)
     if (suite_load("s.yaml", &suite, &error))
         fail_msg("%s", error.message);
     for (size_t i = 0; i < suite->count; i++) {
-        if (suite_resolve(suite, &suite->tests[i], &error))
+        if (suite_resolve(&suite->tests[i], &error))
             fail_msg("%s", error.message);
     }
     return suite;
