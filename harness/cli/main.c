@@ -14,8 +14,8 @@
 #include "recorder/base/words.h"
 
 static const struct command *const commands[] = {
-    &command_run,   &command_record, &command_replay, &command_dump,
-    &command_stats, &command_ls,     &command_doctor, NULL,
+    &command_run, &command_record, &command_replay, &command_dump,   &command_stats,
+    &command_ls,  &command_merge,  &command_report, &command_doctor, NULL,
 };
 
 /* Written by the signal handler alone; a handler has nothing else to write to. */
