@@ -66,7 +66,7 @@ static void append_failure_text(struct bytes *out, const struct report_failure *
                                 const struct report_test *test)
 {
     const struct stack_text_options options = {
-        .indent = "", .tasks_max = SIZE_MAX, .frames_max = SIZE_MAX, .addresses = false};
+        .indent = "", .tasks_max = SIZE_MAX, .frames_max = SIZE_MAX, .full = false};
     const char *details = report_reason_details(failure);
 
     text_format(out, "%s\n", failure->title);

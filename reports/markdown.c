@@ -115,7 +115,7 @@ static void append_failure(struct bytes *out, const struct report_test *test,
                            const struct report_failure *failure)
 {
     const struct stack_text_options options = {
-        .indent = "", .tasks_max = SIZE_MAX, .frames_max = SIZE_MAX, .addresses = false};
+        .indent = "", .tasks_max = SIZE_MAX, .frames_max = SIZE_MAX, .full = false};
     const char *details = report_reason_details(failure);
     struct bytes stacks;
     char *text;

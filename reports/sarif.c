@@ -168,7 +168,7 @@ static json_t *frame_location(const struct writer *w, const struct stack_frame *
     set_address(physical, frame);
     json_object_set_new(location, "physicalLocation", physical);
     bytes_init(&line);
-    stack_text_frame(&line, frame, false);
+    stack_text_frame(&line, frame);
     text = text_take(&line);
     json_object_set_new(location, "message", message(text));
     free(text);

@@ -53,7 +53,7 @@ static void append_failure(struct bytes *out, const struct report_failure *failu
 {
     static const char indent[] = "      ";
     const struct stack_text_options options = {
-        .indent = "", .tasks_max = SIZE_MAX, .frames_max = SIZE_MAX, .addresses = false};
+        .indent = "", .tasks_max = SIZE_MAX, .frames_max = SIZE_MAX, .full = false};
     const struct stack_frame *frame = report_location(failure);
     struct bytes stacks;
     char *text;

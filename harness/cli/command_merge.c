@@ -15,6 +15,8 @@ static const struct option_row rows[] = {
      "write the joined results to DIR/results.json"},
     {"report", 'r', OPTION_CALL, "K=F", 0, OPTION_NO_GIVEN, reporting_parse,
      "write a report: " REPORT_FORMAT_LIST},
+    {"color", 0, OPTION_CALL, "auto|always|never", 0, OPTION_NO_GIVEN, reporting_parse_color,
+     "colours on stdout (default: if that is a terminal)"},
     {"verbose", 'v', OPTION_FLAG, NULL, offsetof(struct reporting, verbose), OPTION_NO_GIVEN, NULL,
      "whole stacks, with addresses"},
     {"quiet", 'q', OPTION_FLAG, NULL, offsetof(struct reporting, quiet), OPTION_NO_GIVEN, NULL,

@@ -126,7 +126,8 @@ static int parse_one(const struct option_row *rows, int i, int argc, char **argv
 int options_parse(const struct option_row *rows, bool stop_at_operand, int argc, char **argv,
                   void *target, struct option_result *ret, struct rr_error *error)
 {
-    *ret = (struct option_result){.operands = calloc((size_t)argc + 1, sizeof(char *))};
+    *ret =
+        (struct option_result){.operands = calloc((size_t)argc + 1, sizeof(char *)), .dashes = -1};
     if (!ret->operands)
         abort();
     for (int i = 0; i < argc;) {
@@ -137,6 +138,7 @@ int options_parse(const struct option_row *rows, bool stop_at_operand, int argc,
             if (!stop_at_operand)
                 continue;
         } else if (strcmp(argv[i], "--") == 0) {
+            ret->dashes = ret->count;
             i++;
         } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             ret->help = true;
@@ -157,7 +159,7 @@ int options_parse(const struct option_row *rows, bool stop_at_operand, int argc,
     return 0;
 }
 
-void options_help(const struct option_row *rows)
+void options_help(const struct option_row *rows, FILE *out)
 {
     for (; rows->name; rows++) {
         char left[64];
@@ -167,7 +169,7 @@ void options_help(const struct option_row *rows)
             snprintf(letter, sizeof(letter), "-%c, ", rows->letter);
         snprintf(left, sizeof(left), "%s--%s%s%s", letter, rows->name, rows->argument ? " " : "",
                  rows->argument ? rows->argument : "");
-        printf("  %-34s %s\n", left, rows->help);
+        fprintf(out, "  %-34s %s\n", left, rows->help);
     }
-    printf("  %-34s %s\n", "-h, --help", "this text");
+    fprintf(out, "  %-34s %s\n", "-h, --help", "this text");
 }

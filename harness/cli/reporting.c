@@ -1,6 +1,7 @@
 /* Results, shown after the session. */
 #include "harness/cli/reporting.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,17 @@ int reporting_parse(void *target, const char *value, struct rr_error *error)
     struct reporting *reporting = target;
 
     return report_parse(value, &reporting->requests, error);
+}
+
+int reporting_parse_color(void *target, const char *value, struct rr_error *error)
+{
+    struct reporting *reporting = target;
+    int mode = color_mode_by_name(value);
+
+    if (mode < 0)
+        return rr_error_set(error, -EINVAL, "expected auto, always or never, got '%s'", value);
+    reporting->color = (enum color_mode)mode;
+    return 0;
 }
 
 /* Traces are kept at OUT/TEST/SEED: the last two components, below another folder. Owned. */
@@ -88,11 +100,8 @@ static bool takes_stdout(const struct report_requests *requests)
 
 static void print(const struct reporting *reporting, const struct report_session *session)
 {
-    const char *terminal = getenv("TERM");
-    const char *no_color = getenv("NO_COLOR");
     const struct console_text_options options = {
-        .color = isatty(STDOUT_FILENO) && !(terminal && strcmp(terminal, "dumb") == 0) &&
-                 !(no_color && *no_color),
+        .color = color_wanted(stdout, reporting->color),
         .verbose = reporting->verbose,
         .quiet = reporting->quiet,
         .width = console_text_width(session),

@@ -4,16 +4,21 @@
 
 #include <stdbool.h>
 
+#include "harness/cli/color.h"
 #include "reports/report.h"
 
 struct reporting {
     struct report_requests requests; /* --report */
     const char *out;                 /* merge: -o; NULL: not given */
+    enum color_mode color;
     bool quiet, verbose;
 };
 
 /* The value of --report; target: struct reporting. */
 int reporting_parse(void *target, const char *value, struct rr_error *error);
+
+/* The value of --color; target: struct reporting. */
+int reporting_parse_color(void *target, const char *value, struct rr_error *error);
 
 /* Results often come from another machine, with the traces beside them: a trace that is not where
  * the model says, but in the folder of the results (`path` is that folder, or a file in it), is

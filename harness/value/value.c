@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define NS_PER_S 1000000000ull
+#define SIZE_LIMIT (1ull << 50)
 #define DURATION_MAX (100ull * 365 * 24 * 3600 * NS_PER_S)
 
 int value_parse_u64(const char *text, uint64_t *ret)
@@ -107,6 +108,33 @@ int value_parse_duration(const char *text, uint64_t *ret_ns)
         return 0;
     }
     return -EINVAL;
+}
+
+int value_parse_size(const char *text, uint64_t *ret_bytes)
+{
+    static const char units[] = "BKMGT";
+    const char *suffix = text + strspn(text, "0123456789.");
+    const char *unit = *suffix ? strchr(units, *suffix) : NULL;
+    const char *at = text;
+    uint64_t scale, value;
+    int error;
+
+    if (strcmp(text, "none") == 0) {
+        *ret_bytes = 0;
+        return 0;
+    }
+    if (!unit || (suffix[1] && (*suffix == 'B' || strcmp(suffix + 1, "iB") != 0)))
+        return -EINVAL;
+    scale = 1ull << (10 * (unit - units));
+    error = parse_decimal(&at, scale, &value);
+    if (error)
+        return error;
+    if (at != suffix)
+        return -EINVAL;
+    if (value == 0 || value > SIZE_LIMIT)
+        return -ERANGE;
+    *ret_bytes = value;
+    return 0;
 }
 
 int value_parse_probability(const char *text, double *ret)

@@ -18,6 +18,10 @@ int value_parse_u64(const char *text, uint64_t *ret);
  * -EINVAL: the reader of a suite should not have to guess the unit. -ERANGE above 100 years. */
 int value_parse_duration(const char *text, uint64_t *ret_ns);
 
+/* "512K", "64MiB", "1.5G", "100B" (powers of 1024; the unit is required, as with durations); "none"
+ * is 0 (no limit). 0, -EINVAL; -ERANGE for 0 and above 1 PiB. */
+int value_parse_size(const char *text, uint64_t *ret_bytes);
+
 /* 0 to 1. 0, -EINVAL, -ERANGE. */
 int value_parse_probability(const char *text, double *ret);
 
