@@ -7,8 +7,9 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "recorder/syscalls/syscalls.h"
 #include "recorder/base/words.h"
+#include "recorder/stacks/stacks.h"
+#include "recorder/syscalls/syscalls.h"
 
 #define SHOWN_MAX 120
 
@@ -36,10 +37,15 @@ static void say_quoted(struct bytes *out, const char *text)
 /* The recorder's own words: what is not modelled, where every task stood. */
 static void say_message(const struct record_result *result, struct bytes *reason)
 {
-    if (!result->message || !*result->message)
+    if (result->message && *result->message) {
+        say(reason, ": ");
+        bytes_append(reason, result->message, strlen(result->message));
+    }
+    if (result->stacks.count == 0)
         return;
-    say(reason, ": ");
-    bytes_append(reason, result->message, strlen(result->message));
+    say(reason, ":\n");
+    stacks_render(&result->stacks, "  ", reason);
+    reason->length--; /* the last newline */
 }
 
 static bool status_matches(const struct suite_expect *expect, int status)
@@ -145,8 +151,7 @@ static enum outcome judge_exit(const struct suite_test *test, const struct recor
 {
     if (!status_matches(&test->expect, result->status)) {
         say_status(&test->expect, result->status, reason);
-        if (WIFSIGNALED(result->status))
-            say_message(result, reason);
+        say_message(result, reason);
         return OUTCOME_FAIL;
     }
     for (int i = 0; i < SUITE_STREAM_COUNT; i++) {

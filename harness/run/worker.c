@@ -203,6 +203,10 @@ static void execute(struct worker_context *c, const struct job *job)
             .memory_limit = c->limits.memory,
             .process_limit = c->limits.processes,
             .spill_directory = c->spill_directory,
+            .expected_exit = calibrate             ? -1
+                             : test->expect.signal ? 256
+                                                   : test->expect.exit_status,
+            .expected_signal = test->expect.signal,
             .no_trace = !job->keep_failure && !job->keep_pass,
             .interrupted = is_cancelled,
             .interrupted_context = c,
