@@ -108,8 +108,7 @@ static int parse_shard(void *target, const char *value, struct rr_error *error)
 
 static int parse_shard_by(void *target, const char *value, struct rr_error *error)
 {
-    static const char *const names[] = {
-        [SHARD_BY_TESTS] = "tests", [SHARD_BY_RUNS] = "runs", NULL};
+    static const char *const names[] = {[SHARD_BY_TESTS] = "tests", [SHARD_BY_RUNS] = "runs", NULL};
     struct run_options *options = target;
 
     for (size_t i = 0; names[i]; i++) {

@@ -13,8 +13,8 @@
 
 struct console {
     const struct run_options *options;
-    bool live;        /* stderr is a terminal */
-    unsigned drawn;   /* live lines that stand on the screen */
+    bool live;      /* stderr is a terminal */
+    unsigned drawn; /* live lines that stand on the screen */
     uint64_t started_ns;
     uint64_t next_ns; /* when to draw or to say something again */
     uint64_t pause_ns;

@@ -49,8 +49,7 @@ void identity_options(const struct run_options *options, struct bytes *ret)
     if (options->until_failure)
         put(ret, " --until-failure");
     if (options->shard.count > 1) {
-        snprintf(text, sizeof(text), " --shard %u/%u%s", options->shard.index,
-                 options->shard.count,
+        snprintf(text, sizeof(text), " --shard %u/%u%s", options->shard.index, options->shard.count,
                  options->shard.by == SHARD_BY_RUNS ? " --shard-by runs" : "");
         put(ret, text);
     }

@@ -25,9 +25,9 @@
 
 struct journal_header {
     char magic[16];
-    char version[32];      /* of rrtest */
-    uint64_t layout;       /* sizes of all structs that lie in the file */
-    uint64_t complete;     /* 1: the header is whole */
+    char version[32];  /* of rrtest */
+    uint64_t layout;   /* sizes of all structs that lie in the file */
+    uint64_t complete; /* 1: the header is whole */
     uint64_t suite, seed, test_count;
     uint64_t started_unix_ns, wall_ns;
     int64_t pid; /* of the session that has it */

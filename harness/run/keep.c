@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "harness/run/quota.h"
 #include "recorder/base/file.h"
 #include "recorder/trace/trace.h"
 

@@ -1,6 +1,7 @@
 /* What is known of one test's runs so far: plain memory, in a session that can be resumed a mapped
  * file's. It is whole whenever its writer dies: the counts are written beside the valid ones and
- * become valid by one store (x86 keeps stores in order, and the page cache outlives the process). */
+ * become valid by one store (x86 keeps stores in order, and the page cache outlives the process).
+ */
 #ifndef HARNESS_RUN_PROGRESS_H
 #define HARNESS_RUN_PROGRESS_H
 
@@ -14,9 +15,9 @@
 #define PROGRESS_WINDOW 1024
 
 struct test_counts {
-    uint64_t prefix;                      /* ordinals 1..prefix are done */
+    uint64_t prefix;                       /* ordinals 1..prefix are done */
     uint64_t window[PROGRESS_WINDOW / 64]; /* bit i: ordinal prefix + 1 + i is done */
-    uint64_t planned;                     /* grows with --until-failure */
+    uint64_t planned;                      /* grows with --until-failure */
     uint64_t passed;
     uint64_t failed;
     uint64_t first_failure; /* lowest failing run; UINT64_MAX: none */

@@ -79,8 +79,8 @@ static char *title_of(const struct failure_group *group)
     if (has_place && frame->file) {
         const char *slash = strrchr(frame->file, '/');
 
-        place = format(" in %s (%s:%u)", frame->function, slash ? slash + 1 : frame->file,
-                       frame->line);
+        place =
+            format(" in %s (%s:%u)", frame->function, slash ? slash + 1 : frame->file, frame->line);
     } else if (has_place) {
         place = format(" in %s", frame->function);
     }
@@ -188,8 +188,7 @@ static char *note_of(const struct test_state *state, const struct report_test *t
     if (test->verdict == REPORT_UNFINISHED)
         return clean(context->unfinished ? context->unfinished : "stopped");
     if (test->failure_count)
-        return clean_and_free(
-            suite_quarantine_note(&state->test->quarantine, context->now_unix_s));
+        return clean_and_free(suite_quarantine_note(&state->test->quarantine, context->now_unix_s));
     return NULL;
 }
 
@@ -214,16 +213,16 @@ void results_test(const struct schedule *s, const struct test_state *state,
         .labels = clean_list(test->labels, list_length(test->labels)),
         .command = command_text(test->command),
         .suite = clean(s->options->hunted ? "" : test->file->path),
-        .line = s->options->hunted ? 0 : (uint32_t)test->at.line,
+        .line = s->options->hunted ? 0 : (uint32_t)test->line,
         .position = state->index,
-        .planned = counts->planned,
+        .planned = shard_runs(&s->options->shard, state->position, counts->planned),
         .runs = schedule_test_runs(s, state),
         .failed = counts->failed,
         .wall_ns = counts->wall_ns,
         .failure_count = state->failures.count,
     };
     if (!state->keep_going && counts->failed > 1)
-        ret->failed = 1; /* later ones came back before the first */
+        ret->failed = 1;                            /* later ones came back before the first */
     if (state->keep_going || counts->failed == 0) { /* else some are of runs behind the failure */
         ret->schedules = sketch_count(&state->progress->schedules, &schedules_estimated);
         ret->outputs = sketch_count(&state->progress->outputs, &outputs_estimated);
@@ -284,6 +283,7 @@ void results_session(const struct schedule *s, const struct results_context *con
         .machine = machine_text(),
         .shard = {.index = options->shard.count > 1 ? options->shard.index : 1,
                   .count = options->shard.count > 1 ? options->shard.count : 1},
+        .keep_going = options->keep_going || options->has_run_seed,
         .unfinished = clean(context->unfinished),
         .notes = clean_list(context->notes, context->note_count),
         .reproduce = clean_and_free(remedy_session(options, false)),

@@ -107,7 +107,8 @@ static void stop_all(struct runner *r)
         r->kill_at_ns = console_now_ns() + STOP_GRACE_NS;
 }
 
-/* Count the report at hand; failures go into the journal first, so that no count is without them. */
+/* Count the report at hand; failures go into the journal first, so that no count is without them.
+ */
 static void absorb(struct runner *r)
 {
     struct rr_error error;

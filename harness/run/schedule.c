@@ -237,8 +237,7 @@ static bool needs_setup(const struct test_state *state)
                                           state->test->hook_count[SUITE_TEARDOWN] > 0);
 }
 
-static bool needs_calibration(const struct schedule *s, const struct test_state *state,
-                              bool random)
+static bool needs_calibration(const struct schedule *s, const struct test_state *state, bool random)
 {
     if (state->length_asked)
         return false;
@@ -255,9 +254,9 @@ static bool next_of_test(struct schedule *s, struct test_state *state, size_t wo
     if (!wants_more(s, state) || state->next > s->round || state->setup == SETUP_OUT ||
         state->next > schedule_counts_of(state)->prefix + PROGRESS_WINDOW)
         return false;
-    random = strategy_of(s, state->test,
-                         shard_run(&s->options->shard, state->position, state->next)) !=
-             SCHED_ROUND_ROBIN;
+    random =
+        strategy_of(s, state->test, shard_run(&s->options->shard, state->position, state->next)) !=
+        SCHED_ROUND_ROBIN;
     if (needs_setup(state)) {
         make_job(s, state, JOB_SETUP, ret);
         state->setup = SETUP_OUT;

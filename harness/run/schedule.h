@@ -1,6 +1,7 @@
 /* Which run comes next, and what the finished ones add up to. Pure bookkeeping: no processes, no
  * clock, no output. What it reports does not depend on how many workers there are or how fast they
- * are: a test's jobs go out in order, and of the failures those with the lowest run numbers count. */
+ * are: a test's jobs go out in order, and of the failures those with the lowest run numbers count.
+ */
 #ifndef HARNESS_RUN_SCHEDULE_H
 #define HARNESS_RUN_SCHEDULE_H
 
@@ -23,13 +24,13 @@ struct test_state {
     bool selected;     /* and this shard's */
     bool keep_going;   /* make all runs, whatever fails */
     enum setup_state setup;
-    size_t setup_worker; /* in which what was set up lives */
-    bool torn_down;     /* that job is out or done */
-    bool needs_length;  /* random runs wait for the calibrating one */
-    bool length_asked;  /* that job is out or done */
-    uint64_t next;      /* ordinal of the next run to hand out */
-    uint64_t in_flight; /* all kinds of jobs */
-    bool out_of_time;   /* its own time budget is spent */
+    size_t setup_worker;       /* in which what was set up lives */
+    bool torn_down;            /* that job is out or done */
+    bool needs_length;         /* random runs wait for the calibrating one */
+    bool length_asked;         /* that job is out or done */
+    uint64_t next;             /* ordinal of the next run to hand out */
+    uint64_t in_flight;        /* all kinds of jobs */
+    bool out_of_time;          /* its own time budget is spent */
     struct progress *progress; /* the caller's memory */
     struct failures failures;
 };

@@ -33,10 +33,9 @@ static int make(uint64_t index, uint64_t count, struct shard *ret, const char *w
                 struct rr_error *error)
 {
     if (count < 1 || count > SHARD_COUNT_MAX || index < 1 || index > count)
-        return rr_error_set(error, -EINVAL,
-                            "expected I/N with 1 <= I <= N <= %d, got %llu/%llu from %s",
-                            SHARD_COUNT_MAX, (unsigned long long)index, (unsigned long long)count,
-                            what);
+        return rr_error_set(
+            error, -EINVAL, "expected I/N with 1 <= I <= N <= %d, got %llu/%llu from %s",
+            SHARD_COUNT_MAX, (unsigned long long)index, (unsigned long long)count, what);
     ret->index = (uint32_t)index;
     ret->count = (uint32_t)count;
     return 0;

@@ -134,8 +134,8 @@ void store_restore(struct store *store, struct schedule *schedule)
 
 /* Only the first run of a kind is told in full, so only its texts are kept: a test that fails in
  * half of a million runs must not fill the disk. */
-int store_failure(struct store *store, const struct schedule *schedule,
-                  const struct report *report, struct rr_error *error)
+int store_failure(struct store *store, const struct schedule *schedule, const struct report *report,
+                  struct rr_error *error)
 {
     const struct test_state *state = &schedule->tests[report->job.test];
     struct report *brief;
@@ -247,8 +247,7 @@ static void cross_off(struct store *store, struct inventory *list, const bool *r
 static void add_pass(struct store *store, const struct suite_test *test,
                      const struct report *report)
 {
-    store->passes =
-        realloc(store->passes, (store->pass_count + 1) * sizeof(*store->passes));
+    store->passes = realloc(store->passes, (store->pass_count + 1) * sizeof(*store->passes));
     if (!store->passes)
         abort();
     store->passes[store->pass_count++] = (struct store_pass){
@@ -258,8 +257,8 @@ static void add_pass(struct store *store, const struct suite_test *test,
     };
 }
 
-int store_enforce_quota(struct store *store, struct schedule *schedule,
-                        const struct report *report, struct rr_error *error)
+int store_enforce_quota(struct store *store, struct schedule *schedule, const struct report *report,
+                        struct rr_error *error)
 {
     struct inventory list = {0};
     uint64_t stay;

@@ -22,7 +22,7 @@ struct store {
     struct progress *progress; /* the journal's, or own memory */
     bool owns_progress;
     uint64_t started_unix_ns;
-    char *note; /* what the user should know of the journal; NULL */
+    char *note;                /* what the user should know of the journal; NULL */
     struct store_pass *passes; /* passing runs' traces, which --keep all keeps */
     size_t pass_count;
     uint64_t kept_bytes; /* of all traces of this session, at most */
@@ -37,12 +37,12 @@ int store_open(struct store *store, const struct suite *suite, struct run_option
 /* After schedule_init(): the failures of the interrupted session. */
 void store_restore(struct store *store, struct schedule *schedule);
 /* Before schedule_absorb(): journal a failing run. */
-int store_failure(struct store *store, const struct schedule *schedule,
-                  const struct report *report, struct rr_error *error);
+int store_failure(struct store *store, const struct schedule *schedule, const struct report *report,
+                  struct rr_error *error);
 /* After schedule_absorb() of a run whose trace was kept: remove what goes beyond the quota. Only
  * traces of this session are counted. Errors name the trace that could not be removed. */
-int store_enforce_quota(struct store *store, struct schedule *schedule,
-                        const struct report *report, struct rr_error *error);
+int store_enforce_quota(struct store *store, struct schedule *schedule, const struct report *report,
+                        struct rr_error *error);
 
 uint64_t store_started_unix_ns(const struct store *store);
 uint64_t store_wall_ns(const struct store *store); /* of the interrupted sessions before */

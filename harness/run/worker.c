@@ -79,7 +79,8 @@ static void put_text(struct report *report, enum report_part part, const char *t
     report_append(report, part, text, strlen(text));
 }
 
-/* The stream that people look at first: stderr, or stdout if that is empty; its end, if it was cut. */
+/* The stream that people look at first: stderr, or stdout if that is empty; its end, if it was cut.
+ */
 struct last_words {
     const char *text;
     size_t length;

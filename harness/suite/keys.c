@@ -575,10 +575,12 @@ static int read_output(struct node_reader *r, const char *key, const yaml_node_t
 }
 
 const struct node_key schema_limit_keys[] = {
-    {"memory", read_memory, "size", "Memory of all processes of a run together; none: no limit. Default: three quarters of what "
+    {"memory", read_memory, "size",
+     "Memory of all processes of a run together; none: no limit. Default: three quarters of what "
      "the machine has left, shared among the workers."},
     {"processes", read_processes, "count", "Processes at a time. Default: 1000."},
-    {"output", read_output, "size", "Bytes kept of each of stdout and stderr; beyond that only the end. Default: 64M."},
+    {"output", read_output, "size",
+     "Bytes kept of each of stdout and stderr; beyond that only the end. Default: 64M."},
     {NULL, NULL, NULL, NULL},
 };
 

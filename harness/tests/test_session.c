@@ -1,4 +1,5 @@
-/* What a session remembers: counts and sketches that are whole at any moment, shards, signatures. */
+/* What a session remembers: counts and sketches that are whole at any moment, shards, signatures.
+ */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -122,12 +123,17 @@ static void test_engines(void **state)
     static const char *const none[] = {NULL};
     static const char *const gitlab[] = {"CI_NODE_INDEX", "2", "CI_NODE_TOTAL", "4", NULL};
     static const char *const bazel[] = {"TEST_SHARD_INDEX", "0", "TEST_TOTAL_SHARDS", "5", NULL};
-    static const char *const slurm[] = {"SLURM_ARRAY_TASK_ID",  "12", "SLURM_ARRAY_TASK_COUNT", "3",
-                                        "SLURM_ARRAY_TASK_MIN", "10", NULL};
-    static const char *const kubernetes[] = {"JOB_COMPLETION_INDEX", "3", "RRTEST_SHARD_TOTAL",
-                                             "4", NULL};
-    static const char *const own[] = {"RRTEST_SHARD_INDEX", "1", "RRTEST_SHARD_TOTAL", "2",
-                                      "CI_NODE_INDEX",      "9", NULL};
+    static const char *const slurm[] = {"SLURM_ARRAY_TASK_ID",
+                                        "12",
+                                        "SLURM_ARRAY_TASK_COUNT",
+                                        "3",
+                                        "SLURM_ARRAY_TASK_MIN",
+                                        "10",
+                                        NULL};
+    static const char *const kubernetes[] = {"JOB_COMPLETION_INDEX", "3", "RRTEST_SHARD_TOTAL", "4",
+                                             NULL};
+    static const char *const own[] = {
+        "RRTEST_SHARD_INDEX", "1", "RRTEST_SHARD_TOTAL", "2", "CI_NODE_INDEX", "9", NULL};
 
     (void)state;
     check_engine(none, 1, 1);
@@ -154,8 +160,13 @@ static void test_bad_shards(void **state)
     static const char *const lone[] = {"CI_NODE_INDEX", "2", NULL};
     static const char *const beyond[] = {"CI_NODE_INDEX", "5", "CI_NODE_TOTAL", "4", NULL};
     static const char *const word[] = {"TEST_SHARD_INDEX", "x", "TEST_TOTAL_SHARDS", "4", NULL};
-    static const char *const below[] = {"SLURM_ARRAY_TASK_ID",  "2", "SLURM_ARRAY_TASK_COUNT", "3",
-                                        "SLURM_ARRAY_TASK_MIN", "3", NULL};
+    static const char *const below[] = {"SLURM_ARRAY_TASK_ID",
+                                        "2",
+                                        "SLURM_ARRAY_TASK_COUNT",
+                                        "3",
+                                        "SLURM_ARRAY_TASK_MIN",
+                                        "3",
+                                        NULL};
 
     (void)state;
     check_refused("2", NULL, "expected I/N");
