@@ -29,6 +29,9 @@ extern const struct command command_replay;
 extern const struct command command_dump;
 extern const struct command command_stats;
 extern const struct command command_ls;
+extern const struct command command_pack;
+extern const struct command command_unpack;
+extern const struct command command_timeline;
 extern const struct command command_doctor;
 extern const struct command command_import;
 

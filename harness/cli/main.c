@@ -13,11 +13,12 @@
 #include "harness/cli/global.h"
 #include "harness/cli/manual.h"
 #include "harness/run/worker.h"
-#include "harness/value/value.h"
+#include "recorder/base/words.h"
 
 static const struct command *const commands[] = {
-    &command_run, &command_record, &command_replay, &command_dump, &command_stats,
-    &command_ls,  &command_doctor, &command_import, NULL,
+    &command_run,    &command_record, &command_replay,   &command_dump,
+    &command_stats,  &command_ls,     &command_timeline, &command_pack,
+    &command_unpack, &command_import, &command_doctor,   NULL,
 };
 
 /* Written by the signal handler alone; a handler has nothing else to write to. */
@@ -76,7 +77,8 @@ int command_parse_patching(const char *value, struct rr_error *error)
 
 int command_exit_status(const char *verdict, int wait_status)
 {
-    if (strcmp(verdict, "deadlock") == 0 || strstr(verdict, "timeout"))
+    if (strcmp(verdict, "deadlock") == 0 || strcmp(verdict, "limit") == 0 ||
+        strstr(verdict, "timeout"))
         return COMMAND_EXIT_ENDED;
     if (strcmp(verdict, "unsupported") == 0)
         return COMMAND_EXIT_OWN;
@@ -139,7 +141,7 @@ static int run_command(const struct command *command, const char *program, int a
 
 static int unknown_command(const char *name)
 {
-    const char *nearest = value_nearest(name, command_name, NULL);
+    const char *nearest = words_nearest(name, command_name, NULL);
 
     if (nearest)
         return command_fail(COMMAND_EXIT_USAGE, "unknown command '%s'; did you mean '%s'?", name,

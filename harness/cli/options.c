@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness/value/value.h"
+#include "recorder/base/words.h"
 
 static void *field(void *target, size_t offset)
 {
@@ -56,7 +57,7 @@ static const char *row_name(const void *context, size_t index)
 static int unknown(const struct option_row *rows, const char *argument, const char *name,
                    struct rr_error *error)
 {
-    const char *nearest = name ? value_nearest(name, row_name, rows) : NULL;
+    const char *nearest = name ? words_nearest(name, row_name, rows) : NULL;
 
     return rr_error_set(error, -EINVAL, "unknown option '%s'%s%s%s", argument,
                         nearest ? "; did you mean '--" : "; --help lists them",

@@ -10,6 +10,7 @@
 
 #include "harness/run/keep.h"
 #include "harness/value/value.h"
+#include "recorder/base/words.h"
 
 #define WIDTH_MAX 40
 #define REDRAW_NS 100000000ull
@@ -320,7 +321,7 @@ void console_end(struct console *c, const struct schedule *s, const char *why)
         else
             unfinished++;
     }
-    value_format_duration(console_now_ns() - c->started_ns, elapsed, sizeof(elapsed));
+    words_format_duration(console_now_ns() - c->started_ns, elapsed, sizeof(elapsed));
     if (c->options->quiet && !failed && !why)
         return;
     printf("%" PRIu64 " passed, %" PRIu64 " failed", passed, failed);
