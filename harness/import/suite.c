@@ -39,6 +39,18 @@ void import_wordf(struct import_words *words, const char *format, ...)
     free(word);
 }
 
+void import_label(struct import_words *labels, const char *text)
+{
+    char *label = suite_strdup(text);
+
+    for (char *at = label; *at; at++)
+        if ((unsigned char)*at <= ' ' || *at == 0x7f || *at == ',' || (at == label && *at == '!'))
+            *at = '_';
+    if (*label)
+        import_word(labels, label);
+    free(label);
+}
+
 void import_words_done(struct import_words *words)
 {
     suite_strings_free(words->words);

@@ -50,6 +50,7 @@ static char *ctest_suite(const char *properties, const char *more)
 {
     struct import_options options = {.base = "/b"};
     struct import_suite suite = {.kind = "ctest"};
+    struct suite *read;
     struct rr_error error = {0};
     char *json, *text;
 
@@ -63,6 +64,9 @@ static char *ctest_suite(const char *properties, const char *more)
     if (import_finish(&suite, NULL, &error))
         fail_msg("%s", error.message);
     text = written(&suite, "/b");
+    if (suite_parse("s", "/b", text, strlen(text), &read, &error))
+        fail_msg("%s\n%s", error.message, text);
+    suite_free(read);
     import_suite_done(&suite);
     free(json);
     return text;
@@ -87,6 +91,8 @@ static void test_ctest_properties(void **state)
         {"{\"name\": \"SKIP_RETURN_CODE\", \"value\": 77}", "exit: [0, 77]\n", NULL},
         {"{\"name\": \"LABELS\", \"value\": [\"slow\", \"net\"]}", "labels: [\"slow\", \"net\"]\n",
          NULL},
+        {"{\"name\": \"LABELS\", \"value\": [\"a b, c\", \"!x!\", \"\"]}",
+         "labels: [\"a_b__c\", \"_x!\"]\n", NULL},
         {"{\"name\": \"RESOURCE_LOCK\", \"value\": [\"db\"]}", "labels: [\"lock:db\"]\n", NULL},
         {"{\"name\": \"RUN_SERIAL\", \"value\": true}", "labels: [\"serial\"]\n", NULL},
         {"{\"name\": \"PROCESSORS\", \"value\": 4}", "labels: [\"processors:4\"]\n", NULL},
