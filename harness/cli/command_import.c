@@ -204,8 +204,7 @@ static void init(void *target)
 const struct command command_import = {
     .name = "import",
     .arguments = "KIND WHAT...",
-    .summary =
-        "make a suite of other tools' tests: ctest DIR, gtest or cmocka PROGRAM, tap COMMAND",
+    .summary = "make a suite of the tests that ctest, gtest, cmocka or TAP know",
     .options = rows,
     .stop_at_operand = true,
     .error_status = COMMAND_EXIT_USAGE,
