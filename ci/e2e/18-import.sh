@@ -165,6 +165,10 @@ CC
     done
     expect [ "$(verdict Plain.DISABLED_Off)" != ok ]
     expect [ "$(verdict Plain.DISABLED_Off)" != FAIL ]
+    # Arguments of the program's own, and stdout by its name.
+    run rrtest import gtest -o - ./cases -- --gtest_color=no
+    expect_status 0
+    expect_stdout_has "/cases\", \"--gtest_color=no\", \"--gtest_filter=Plain.Passes\"]"
     # A case that is gone must not pass because nothing ran.
     sed -i 's/Plain.Passes"\]/Plain.Gone"]/' suite.yaml
     run rrtest run suite.yaml --filter Plain.Passes --runs 1 --keep none
@@ -242,6 +246,7 @@ refused "import ctest: expected a build folder" ctest
 refused "expected a build folder of CMake with enable_testing()" ctest .
 refused "expected one build folder, got 'b' as well" ctest a b
 refused "cannot run ./nowhere: No such file" gtest ./nowhere
+refused "no program nowhere in PATH; one in this folder is ./nowhere" gtest nowhere
 refused "cannot run ./text: Permission denied" gtest ./text
 refused "is it a GoogleTest program?" gtest true
 refused "is it a cmocka program?" cmocka true
@@ -257,6 +262,17 @@ refused "--output: /nowhere/" tap -o /nowhere/x true
 refused "text is there and was not written by rrtest import" tap -o text sh -c 'echo 1..0'
 refused "unknown option '--outptu'" ctest build --outptu x
 refused "no test's name matches --filter 'x'" tap -f x sh -c 'echo 1..0'
+
+case_begin "a suite that cannot be written leaves the old one"
+run rrtest import tap -o suite.yaml sh -c 'echo 1..0 # skip'
+expect_status 0
+cp suite.yaml old
+run sh -c 'ulimit -f 1; trap "" XFSZ; exec "$0" import tap -o suite.yaml sh -c "echo 1..0" "$1"' "$RRTEST" \
+    "$(printf '%03000d' 0)"
+expect_status 2
+expect_stderr_has "suite.yaml"
+expect_same suite.yaml old
+expect [ "$(ls | wc -l)" = 2 ]
 
 case_begin "--force replaces a file of one's own"
 echo text >text

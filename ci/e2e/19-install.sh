@@ -427,6 +427,23 @@ run rrtest merge "$TMP"/results/*
 expect_status 1
 expect_stdout_has "4 passed, 1 failed"
 
+case_begin "examples: the BUILD file of Bazel names what is there"
+run python3 - "$EXAMPLES/bazel" <<'PY'
+import ast, os, sys
+folder = sys.argv[1]
+rules = {}
+for node in ast.parse(open(folder + "/BUILD.bazel").read()).body:
+    call = node.value
+    values = {k.arg: ast.literal_eval(k.value) for k in call.keywords}
+    rules[call.func.id] = values
+    for source in values["srcs"]:
+        assert os.path.exists(os.path.join(folder, source)), source
+test = rules["sh_test"]
+assert test["shard_count"] == 4 and test["data"] == [":" + rules["cc_binary"]["name"]], test
+assert os.access(os.path.join(folder, test["srcs"][0]), os.X_OK)
+PY
+expect_status 0
+
 case_begin "examples: Bazel's shards divide the runs of one hunt"
 engine
 in_engine TEST_SHARD_INDEX=1 TEST_TOTAL_SHARDS=4 TEST_SHARD_STATUS_FILE="$TMP/status" \

@@ -205,9 +205,10 @@ static void bash(FILE *out)
     for (size_t i = 0; (command = command_at(i)); i++)
         for (const struct option_row *row = command->options; row->name; row++)
             bash_value(out, command, row, &words);
-    fputs("    import:import) [[ $cur == -* ]] || kind='words' options='ctest gtest cmocka tap' ;;\n"
-          "    help:help) kind='words' options='",
-          out);
+    fputs(
+        "    import:import) [[ $cur == -* ]] || kind='words' options='ctest gtest cmocka tap' ;;\n"
+        "    help:help) kind='words' options='",
+        out);
     command_names(out);
     fputs("' ;;\n    esac\n    if [[ ! $kind ]]; then\n        case $command in\n"
           "        '') kind='words' options='",
