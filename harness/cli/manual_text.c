@@ -133,6 +133,32 @@ static const char *const doctor_text[] = {
     NULL,
 };
 
+static const char *const check_text[] = {
+    "Reads suites as `rrtest run` would: keys, values, matrices, programs, folders and files. All "
+    "that is wrong is told, one mistake a line, with file, line, column, key and what was "
+    "expected. Nothing is run. With --schema, prints the JSON Schema of suites.",
+    NULL,
+};
+static const struct manual_item check_statuses[] = {
+    {"0", "the suites are good"},
+    {"2", "bad usage, or a suite has mistakes"},
+    END,
+};
+static const char *const timeline_text[] = {
+    "Writes what the threads of a trace did, and when, in the format of Perfetto and Chrome's "
+    "trace viewer. Without a trace, the latest of `rrtest record`.",
+    NULL,
+};
+static const char *const pack_text[] = {
+    "Writes a trace, with all files that its replay needs, into one file, for an issue or another "
+    "machine. Without a trace, the latest of `rrtest record`.",
+    NULL,
+};
+static const char *const unpack_text[] = {
+    "Makes the file that `rrtest pack` wrote a trace's folder again.",
+    NULL,
+};
+
 /* --- import --------------------------------------------------------------------------------------
  */
 
@@ -209,10 +235,14 @@ static const struct manual_item report_examples[] = {
 static const struct manual_page pages[] = {
     {"", main_text, main_statuses, main_examples},
     {"run", run_text, run_statuses, run_examples},
+    {"check", check_text, check_statuses, NULL},
     {"record", record_text, record_statuses, record_examples},
     {"replay", replay_text, replay_statuses, replay_examples},
     {"dump", dump_text, look_statuses, NULL},
     {"stats", stats_text, look_statuses, NULL},
+    {"timeline", timeline_text, look_statuses, NULL},
+    {"pack", pack_text, look_statuses, NULL},
+    {"unpack", unpack_text, look_statuses, NULL},
     {"ls", ls_text, look_statuses, NULL},
     {"doctor", doctor_text, look_statuses, NULL},
     {"import", import_text, import_statuses, import_examples},
