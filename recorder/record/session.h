@@ -458,6 +458,8 @@ int session_loop(struct session *s);
 /* The next stop of a task (-1: of any), beyond the session's 10 ms timer: a run that is long over
  * its time is killed. As wait_next(), never -EINTR. */
 int session_wait(struct session *s, pid_t tid, struct stop *ret);
+/* The timer came while the kernel is at work in a task's name: as above. */
+void session_watch(struct session *s);
 void session_account(struct session *s, struct task *t); /* counters -> ticks, clock */
 void session_load_counters(struct session *s, struct task *t);
 int task_flush(struct task *t); /* registers into the tracee */
