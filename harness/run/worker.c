@@ -291,6 +291,8 @@ int worker_start(struct worker *worker, const struct suite *suite,
         for (size_t i = 0; i < close_count; i++)
             close(close_fds[i]);
         limits_default(options->jobs ? options->jobs : worker_cpus(cpus, 1), &context.limits);
+        if (options->memory_limit)
+            context.limits.memory = options->memory_limit;
         context.spill_directory = limits_spill_directory(options->out);
         for (int i = 0; i < SUITE_STREAM_COUNT; i++) {
             if (sink_open(&context.sinks[i]))
