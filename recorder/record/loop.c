@@ -389,6 +389,7 @@ int session_loop(struct session *s)
         /* a task that stops often and alone neither meets the timer in a wait nor a decision */
         if (turns % TURNS_PER_LOOK == 0 && is_over(s, NULL))
             break;
+        session_sweep(s);
         if (s->reschedule || !t || t->state != TASK_READY || t->vfork_child)
             t = choose(s);
         if (!t)

@@ -150,8 +150,9 @@ struct process {
     int exit_signal; /* sent to the parent; SIGCHLD mostly */
     uint32_t live_tasks;
     bool group_exiting, execing;
-    bool zombie;  /* all tasks gone, parent has not waited */
-    bool reaped;  /* the kernel has no trace of it any more */
+    bool zombie; /* all tasks gone, parent has not waited */
+    bool reaped; /* the kernel has no trace of it any more */
+    bool sweepable;
     bool stopped; /* job control */
     bool report_stop, report_continue;
     int stop_signal;
@@ -334,12 +335,14 @@ struct session {
     struct process *first; /* the program's process */
     struct task *current;
     uint32_t next_task, next_process;
+    uint32_t swept_process; /* session_sweep() was last made when next_process was this */
+    uint64_t swept_count, swept_cpu_ns; /* of the processes it has removed */
     uint64_t next_space, next_object;
     uint32_t live;
-    struct {                    /* limits.c */
-        uint64_t next_look;     /* at memory; wall ns */
-        uint64_t looks;         /* so far */
-        uint64_t kernel_kills;  /* for lack of memory, at the first look */
+    struct {                   /* limits.c */
+        uint64_t next_look;    /* at memory; wall ns */
+        uint64_t looks;        /* so far */
+        uint64_t kernel_kills; /* for lack of memory, at the first look */
         bool has_files;
         struct rlimit files; /* RLIMIT_NOFILE as the recorder was given it */
     } limits;
@@ -408,6 +411,8 @@ void session_task_gone(struct session *s, struct task *t);
 struct task *session_task_by_tid(struct session *s, pid_t tid);
 struct task *session_task_by_ns_tid(struct session *s, pid_t tid);
 struct process *session_process_by_pid(struct session *s, pid_t pid);
+/* Every now and then: forget the processes that are reaped. To be called where nobody holds one. */
+void session_sweep(struct session *s);
 struct space *space_new(struct session *s);
 void space_unref(struct space *space);
 struct files *files_new(void);
