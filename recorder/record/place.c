@@ -112,14 +112,27 @@ static bool directory_is_empty(const char *path)
     return empty;
 }
 
-static bool clean(const char *path)
+/* All or none are made anew, so that they stand in one order in mountinfo. */
+static bool clean(bool tmpdir, bool shm)
 {
-    return directory_is_empty(path) || (umount2(path, MNT_DETACH) == 0 && mount_files(path) == 0);
+    const char *const paths[] = {START_TMPDIR, SHM};
+    const bool own[] = {tmpdir, shm};
+    bool dirty = false;
+
+    for (size_t i = 0; i < 2; i++)
+        dirty |= own[i] && !directory_is_empty(paths[i]);
+    for (size_t i = 0; i < 2 && dirty; i++)
+        if (own[i] && umount2(paths[i], MNT_DETACH) < 0)
+            return false;
+    for (size_t i = 0; i < 2 && dirty; i++)
+        if (own[i] && mount_files(paths[i]) < 0)
+            return false;
+    return true;
 }
 
 static char reset(bool tmpdir, bool shm, int last_pid)
 {
-    if ((tmpdir && !clean(START_TMPDIR)) || (shm && !clean(SHM)))
+    if (!clean(tmpdir, shm))
         return 0;
     /* proc(5), /proc/sys/kernel/ns_last_pid: the next pid is 2 again */
     return pwrite(last_pid, "1", 1, 0) == 1;
