@@ -14,6 +14,7 @@
 #include "harness/run/sink.h"
 #include "recorder/base/file.h"
 #include "recorder/record/record.h"
+#include "recorder/stacks/stacks.h"
 
 #define INJECTIONS_MAX 64
 #define PROCESSES_MAX 1000000
@@ -104,11 +105,12 @@ static const struct option_row rows[] = {
     {"seed", 's', OPTION_U64, "S", AT(seed), OPTION_NO_GIVEN, NULL, "run seed (default: 0)"},
     {"strategy", 0, OPTION_CALL, "S", 0, OPTION_NO_GIVEN, parse_strategy,
      "round-robin (default) or random"},
-    {"patching", 0, OPTION_CALL, "P", 0, OPTION_NO_GIVEN, parse_patching,
-     "system calls that need not stop: static (default), lazy or off"},
+    {"patching", 0, OPTION_CALL, "static|lazy|off", 0, OPTION_NO_GIVEN, parse_patching,
+     "system calls that need not stop (default: static)"},
     {"inject", 'i', OPTION_CALL, "I", 0, OPTION_NO_GIVEN, parse_injection,
      "SIGNAL[:probability=P][:at=CALL][:limit=N]; may be repeated"},
-    {"clock", 0, OPTION_CALL, "C", 0, OPTION_NO_GIVEN, parse_clock, "virtual (default) or real"},
+    {"clock", 0, OPTION_CALL, "virtual|real", 0, OPTION_NO_GIVEN, parse_clock,
+     "the program's clock (default: virtual)"},
     {"timeout", 't', OPTION_DURATION, "T", AT(timeout_ns), OPTION_NO_GIVEN, NULL,
      "end the program after this wall time"},
     {"virtual-timeout", 0, OPTION_DURATION, "T", AT(virtual_timeout_ns), OPTION_NO_GIVEN, NULL,
@@ -123,16 +125,32 @@ static const struct option_row rows[] = {
     {NULL, 0, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
 };
 
+/* Where every task stood. */
+static void tell_stacks(const struct stack_list *stacks)
+{
+    struct bytes text = {0};
+
+    stacks_render(stacks, "  ", &text);
+    if (text.length > 0)
+        fwrite(text.data, 1, text.length, stderr);
+    bytes_done(&text);
+}
+
 /* What became of the run, for people; the program's own output has gone through already. */
 static void tell(const struct record_target *t, const struct record_result *result,
                  const char *trace)
 {
     bool plain = result->verdict == RECORD_VERDICT_EXITED;
+    const char *colon = result->stacks.count > 0 ? ":" : "";
+    const char *message = result->message ? result->message : "";
 
-    if (!plain || (!t->quiet && result->message && *result->message))
-        command_fail(0, "%s%s%s", plain ? "note" : record_verdict_name(result->verdict),
-                     result->message && *result->message ? ": " : "",
-                     result->message ? result->message : "");
+    if (!*message && *colon)
+        message = plain ? "the tasks at its end" : "its tasks then";
+    if (!plain || (!t->quiet && *message))
+        command_fail(0, "%s%s%s%s", plain ? "note" : record_verdict_name(result->verdict),
+                     *message ? ": " : "", message, colon);
+    if (!plain || !t->quiet)
+        tell_stacks(&result->stacks);
     for (size_t i = 0; !t->quiet && i < result->note_count; i++)
         command_fail(0, "note: %s", result->notes[i]);
     if (!t->quiet)
@@ -182,6 +200,7 @@ static int record(const struct record_target *t, char **argv, const char *trace,
         .real_clock = t->real_clock,
         .timeout_ns = t->timeout_ns,
         .virtual_timeout_ns = t->virtual_timeout_ns,
+        .expected_exit = -1,
         .trace_directory = trace,
         .memory_limit = t->memory_limit,
         .process_limit = (uint32_t)t->process_limit,

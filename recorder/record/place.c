@@ -112,22 +112,16 @@ static bool directory_is_empty(const char *path)
     return empty;
 }
 
-/* All or none are made anew, so that they stand in one order in mountinfo. */
+/* New mounts where there are files, and always in the same order: /proc/self/mountinfo shows it. */
 static bool clean(bool tmpdir, bool shm)
 {
-    const char *const paths[] = {START_TMPDIR, SHM};
-    const bool own[] = {tmpdir, shm};
-    bool dirty = false;
+    bool new_tmpdir = tmpdir && !directory_is_empty(START_TMPDIR);
+    bool new_shm = shm && (new_tmpdir || !directory_is_empty(SHM));
 
-    for (size_t i = 0; i < 2; i++)
-        dirty |= own[i] && !directory_is_empty(paths[i]);
-    for (size_t i = 0; i < 2 && dirty; i++)
-        if (own[i] && umount2(paths[i], MNT_DETACH) < 0)
-            return false;
-    for (size_t i = 0; i < 2 && dirty; i++)
-        if (own[i] && mount_files(paths[i]) < 0)
-            return false;
-    return true;
+    if ((new_shm && umount2(SHM, MNT_DETACH) < 0) ||
+        (new_tmpdir && umount2(START_TMPDIR, MNT_DETACH) < 0))
+        return false;
+    return (!new_tmpdir || mount_files(START_TMPDIR) == 0) && (!new_shm || mount_files(SHM) == 0);
 }
 
 static char reset(bool tmpdir, bool shm, int last_pid)

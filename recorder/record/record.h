@@ -14,8 +14,13 @@
 #include "recorder/events/patch.h"
 #include "recorder/sched/sched.h"
 #include "recorder/trace/trace.h"
+#include "rrtest/stacks.h"
 
 #define RECORD_OUTPUT_END 65536 /* bytes kept of the end of output that was cut */
+
+/* Where the harness puts files for a run, in a file system of the run's own: its files have numbers
+ * that are not shown as they are, like those of TMPDIR. */
+#define RECORD_FILES_DIRECTORY "/tmp/rrtest-run"
 
 /* One `inject:` entry. */
 struct record_injection {
@@ -52,6 +57,10 @@ struct record_options {
     uint64_t timeout_ns;         /* wall time, rewriting of images excluded; 0: none */
     uint64_t virtual_timeout_ns; /* 0: none */
     uint64_t clock_epoch_ns;     /* CLOCK_REALTIME at the run's start; 0: the default constant */
+    /* Ends of the program that need no stacks, since they are wanted: its exit status, -1: any,
+     * 256: none; the signal that kills it, 0: none. */
+    int expected_exit;
+    int expected_signal;
     /* Of all tasks together, bytes: anonymous and shared memory, files in the run's own TMPDIR, and
      * what the recorder holds for trace and output. Looked at every 10 ms of wall time, so runs
      * with one seed may end at different points. 0: none */
@@ -120,8 +129,11 @@ struct record_statistics {
 struct record_result {
     enum record_verdict verdict;
     int status;    /* of the first process, as wait(2); 0 when killed by us: see verdict */
-    char *message; /* owned; details: unsupported call, state of every task in a deadlock */
-    char **notes;  /* owned; what the run had to go without, one line each */
+    char *message; /* owned; one line: what is not modelled, who was killed... */
+    /* Owned: where every task stood at a deadlock, a timeout, something unsupported, the program's
+     * death by a signal or its exit with a status that was not expected. Else empty. */
+    struct stack_list stacks;
+    char **notes; /* owned; what the run had to go without, one line each */
     size_t note_count;
     struct record_statistics statistics;
     struct sched_length learned;

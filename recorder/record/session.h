@@ -293,10 +293,13 @@ struct task {
     int kill_signal;         /* fatal signal on its way */
     bool kernel_mask;        /* the kernel has a signal mask for the call it runs (terminal.h) */
     char name[16];
+    char *role;        /* who made it: "0" the first, "0.2" its second child */
+    uint32_t children; /* tasks and processes it has made */
     struct {
         bool valid;
         uint64_t nr, ip, sp;
     } injected;                        /* the call that an injected signal interrupted last */
+    signal_set injected_signals;       /* of the pending ones: sent by inject.c */
     uint8_t tsc_mode;                  /* prctl(PR_SET_TSC), as the program sees it; 0: never set */
     bool cpuid_traps;                  /* instructions.h */
     uint64_t trap_ticks, trap_atomics; /* where the counter trapped last */
