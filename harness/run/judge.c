@@ -102,8 +102,9 @@ static bool matches(const struct kept_output *o, const regex_t *regex)
 {
     for (int i = 0; i < 1 + o->cut; i++) {
         regmatch_t range = {.rm_so = 0, .rm_eo = (regoff_t)o->length[i]};
+        int no_edge = !o->cut ? 0 : i == 0 ? REG_NOTEOL : REG_NOTBOL; /* it was cut there */
 
-        if (regexec(regex, o->part[i], 1, &range, REG_STARTEND) == 0)
+        if (regexec(regex, o->part[i], 1, &range, REG_STARTEND | no_edge) == 0)
             return true;
     }
     return false;

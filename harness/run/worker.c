@@ -448,6 +448,8 @@ int worker_start(struct worker *worker, const struct suite *suite,
         int cpus[1];
 
         limits_default(options->jobs ? options->jobs : worker_cpus(cpus, 1), &limits);
+        if (options->memory_limit)
+            limits.memory = options->memory_limit;
         settle(worker, parent);
         close_fd(&pair[0]);
         for (size_t i = 0; i < close_count; i++)

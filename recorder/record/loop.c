@@ -22,6 +22,7 @@
 #include "recorder/record/timers.h"
 #include "recorder/record/traps.h"
 
+#define HALT_PATIENCE_NS 100000000ull
 #define TURNS_PER_LOOK 16
 #define COUNTER_IDLE (1ll << 62)
 
@@ -169,17 +170,23 @@ static bool all_wait(struct session *s)
     return false;
 }
 
-/* A task that runs is stopped wherever it is, so that its stack can be read. */
+/* A task that runs is stopped wherever it is, so that its stack can be read; where the kernel is
+ * busy in its name and does not listen (MAP_POPULATE), by its death. */
 static void halt(struct session *s, struct task *running)
 {
+    uint64_t patient_until = wall_now() + HALT_PATIENCE_NS;
     struct stop stop;
     int got;
 
     if (!running || ptrace(PTRACE_INTERRUPT, running->tid, 0, 0) < 0)
         return;
-    do
-        got = wait_next(running->tid, true, &stop);
-    while (got == -EINTR);
+    while ((got = wait_next(running->tid, true, &stop)) == -EINTR) {
+        if (wall_now() < patient_until)
+            continue;
+        patient_until = UINT64_MAX;
+        s->killed = true;
+        kill(running->process->tgid, SIGKILL);
+    }
     if (got == 1 && stop.kind != STOP_DEAD)
         tracee_get_regs(running->tid, &running->regs);
     if (got == 1 && stop.kind != STOP_DEAD && buffered_inside(running))
@@ -382,6 +389,7 @@ int session_loop(struct session *s)
         /* a task that stops often and alone neither meets the timer in a wait nor a decision */
         if (turns % TURNS_PER_LOOK == 0 && is_over(s, NULL))
             break;
+        session_sweep(s);
         if (s->reschedule || !t || t->state != TASK_READY || t->vfork_child)
             t = choose(s);
         if (!t)

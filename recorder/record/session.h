@@ -150,8 +150,9 @@ struct process {
     int exit_signal; /* sent to the parent; SIGCHLD mostly */
     uint32_t live_tasks;
     bool group_exiting, execing;
-    bool zombie;  /* all tasks gone, parent has not waited */
-    bool reaped;  /* the kernel has no trace of it any more */
+    bool zombie; /* all tasks gone, parent has not waited */
+    bool reaped; /* the kernel has no trace of it any more */
+    bool sweepable;
     bool stopped; /* job control */
     bool report_stop, report_continue;
     int stop_signal;
@@ -337,6 +338,8 @@ struct session {
     struct process *first; /* the program's process */
     struct task *current;
     uint32_t next_task, next_process;
+    uint32_t swept_process; /* session_sweep() was last made when next_process was this */
+    uint64_t swept_count, swept_cpu_ns; /* of the processes it has removed */
     uint64_t next_space, next_object;
     uint32_t live;
     struct {                   /* limits.c */
@@ -411,6 +414,8 @@ void session_task_gone(struct session *s, struct task *t);
 struct task *session_task_by_tid(struct session *s, pid_t tid);
 struct task *session_task_by_ns_tid(struct session *s, pid_t tid);
 struct process *session_process_by_pid(struct session *s, pid_t pid);
+/* Every now and then: forget the processes that are reaped. To be called where nobody holds one. */
+void session_sweep(struct session *s);
 struct space *space_new(struct session *s);
 void space_unref(struct space *space);
 struct files *files_new(void);
@@ -461,6 +466,8 @@ int session_loop(struct session *s);
 /* The next stop of a task (-1: of any), beyond the session's 10 ms timer: a run that is long over
  * its time is killed. As wait_next(), never -EINTR. */
 int session_wait(struct session *s, pid_t tid, struct stop *ret);
+/* The timer came while the kernel is at work in a task's name: as above. */
+void session_watch(struct session *s);
 void session_account(struct session *s, struct task *t); /* counters -> ticks, clock */
 void session_load_counters(struct session *s, struct task *t);
 int task_flush(struct task *t); /* registers into the tracee */
