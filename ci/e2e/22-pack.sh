@@ -124,6 +124,11 @@ expect_status 0
 cp "$OUT" expected
 run rrtest dump sh-0
 expect_same expected "$OUT"
+run rrtest timeline sh-0 -o - # a packed trace is a trace to all that read one
+cp "$OUT" expected
+run rrtest timeline sh-0.rrt -o -
+expect_status 0
+expect_same expected "$OUT"
 
 case_begin "a damaged trace is not packed"
 run rrtest record --quiet -o trace "$PROGRAMS/nolibc"
@@ -207,7 +212,7 @@ expect_stderr_has "3dnow, which this processor does not have"
 case_begin "nothing is left behind, however it ends"
 mkdir tmp && export TMPDIR=$TMP/tmp
 nobody_left() { [ -z "$(ls "$TMP/tmp")" ]; }
-run rrtest record --quiet -o long -- python3 -c 'for i in range(300000): pass'
+run rrtest record --quiet -o long -- python3 -c 'for i in range(20000000): pass'
 run rrtest pack --quiet long -o F.rrt
 expect_status 0
 "$RRTEST" dump F.rrt | head -n 1 >"$OUT"

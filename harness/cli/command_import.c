@@ -14,6 +14,7 @@
 #include "harness/suite/suite.h"
 #include "harness/value/value.h"
 #include "recorder/base/file.h"
+#include "recorder/base/words.h"
 
 #define DEFAULT_TIMEOUT_NS 120000000000ull
 
@@ -170,7 +171,7 @@ static int run(const char *program, void *target, const struct option_result *op
                             "import: expected ctest, gtest, cmocka or tap, and what to import");
     source = find_source(operands->operands[0]);
     if (!source) {
-        const char *nearest = value_nearest(operands->operands[0], source_name, NULL);
+        const char *nearest = words_nearest(operands->operands[0], source_name, NULL);
 
         return command_fail(COMMAND_EXIT_USAGE,
                             "import: expected ctest, gtest, cmocka or tap, got '%s'%s%s%s",
