@@ -211,21 +211,22 @@ expect_stderr_has "3dnow, which this processor does not have"
 
 case_begin "nothing is left behind, however it ends"
 mkdir tmp && export TMPDIR=$TMP/tmp
-nobody_left() { [ -z "$(ls "$TMP/tmp")" ]; }
+is_tidy() { [ -z "$(ls "$TMP/tmp")" ]; }
+is_unpacked() { [ -e "$(echo "$TMP/tmp/rrtest-"*/stdout)" ]; } # the last file
 run rrtest record --quiet -o long -- python3 -c 'for i in range(20000000): pass'
 run rrtest pack --quiet long -o F.rrt
 expect_status 0
 "$RRTEST" dump F.rrt | head -n 1 >"$OUT"
-expect wait_until 5 nobody_left
+expect wait_until 5 is_tidy
 for signal in TERM:143 HUP:129 KILL:137; do
     timeout 20 "$RRTEST" replay --verify F.rrt >"$OUT" 2>"$ERR" </dev/null &
     waiting=$!
-    wait_until 5 ls "$TMP/tmp/rrtest-"* >/dev/null 2>&1
+    wait_until 5 is_unpacked
     kill "-${signal%:*}" $(ps -o pid= --ppid "$waiting") 2>/dev/null
     wait "$waiting" 2>/dev/null
     STATUS=$?
     expect_status "${signal#*:}" # it was in the middle
-    expect wait_until 5 nobody_left
+    expect wait_until 5 is_tidy
 done
 unset TMPDIR
 
