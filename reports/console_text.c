@@ -55,7 +55,7 @@ static void append_stacks(struct bytes *out, const struct report_failure *failur
         .indent = "",
         .tasks_max = verbose ? SIZE_MAX : TASKS_MAX,
         .frames_max = verbose ? SIZE_MAX : FRAMES_MAX,
-        .addresses = verbose,
+        .full = verbose,
     };
     const char *label = "stack";
     const char *at;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/stacks/stacks.h"
 #include "reports/rate.h"
 #include "reports/text.h"
 
@@ -34,24 +35,6 @@ static void free_strings(char **strings)
     free(strings);
 }
 
-static void free_stacks(struct stack_list *stacks)
-{
-    for (size_t i = 0; i < stacks->count; i++) {
-        struct task_stack *task = &stacks->tasks[i];
-
-        for (size_t n = 0; n < task->frame_count; n++) {
-            free(task->frames[n].function);
-            free(task->frames[n].file);
-            free(task->frames[n].module);
-        }
-        free(task->frames);
-        free(task->role);
-        free(task->name);
-        free(task->state);
-    }
-    free(stacks->tasks);
-}
-
 void report_failure_done(struct report_failure *failure)
 {
     free(failure->signature);
@@ -59,7 +42,7 @@ void report_failure_done(struct report_failure *failure)
     free(failure->title);
     free(failure->reason);
     free(failure->output);
-    free_stacks(&failure->stacks);
+    stacks_done(&failure->stacks);
     free(failure->strategy);
     free(failure->patching);
     free(failure->trace);
@@ -151,28 +134,37 @@ void report_sort_failures(struct report_test *test)
         qsort(test->failures, test->failure_count, sizeof(*test->failures), compare_failures);
 }
 
-static const struct stack_frame *first_with_source(const struct task_stack *task)
+static const struct stack_frame *first_with_source(const struct task_stack *task, bool own)
 {
-    for (size_t i = 0; i < task->frame_count; i++)
-        if (task->frames[i].file && task->frames[i].line)
-            return &task->frames[i];
+    for (size_t i = 0; i < task->frame_count; i++) {
+        const struct stack_frame *frame = &task->frames[i];
+
+        if (frame->file && frame->line && (!own || stacks_frame_is_own(frame)))
+            return frame;
+    }
     return NULL;
 }
 
-const struct stack_frame *report_location(const struct report_failure *failure)
+static const struct stack_frame *any_with_source(const struct stack_list *stacks, bool own)
 {
     const struct stack_frame *other = NULL;
 
-    for (size_t i = 0; i < failure->stacks.count; i++) {
-        const struct task_stack *task = &failure->stacks.tasks[i];
-        const struct stack_frame *frame = first_with_source(task);
+    for (size_t i = 0; i < stacks->count; i++) {
+        const struct stack_frame *frame = first_with_source(&stacks->tasks[i], own);
 
-        if (frame && task->is_cause)
+        if (frame && stacks->tasks[i].is_cause)
             return frame;
         if (!other)
             other = frame;
     }
     return other;
+}
+
+const struct stack_frame *report_location(const struct report_failure *failure)
+{
+    const struct stack_frame *frame = any_with_source(&failure->stacks, true);
+
+    return frame ? frame : any_with_source(&failure->stacks, false);
 }
 
 static const char *plural(uint64_t n)
@@ -216,28 +208,38 @@ static void append_failed(struct bytes *out, const struct report_test *test,
     append_rate(out, test);
 }
 
+/* A note may have several lines; here there is one. */
+static char *one_line(const char *text, const char *otherwise)
+{
+    text = text ? text : otherwise;
+    return text_clean_line(text, strlen(text));
+}
+
 char *report_describe_test(const struct report_test *test, const struct report_session *session)
 {
-    const char *why = test->note ? test->note : session->unfinished;
+    char *note = one_line(test->note, "the suite says so");
+    char *why = one_line(test->note ? test->note : session->unfinished, "stopped");
     struct bytes out;
 
     bytes_init(&out);
     if (test->verdict == REPORT_SKIPPED) {
-        text_format(&out, "skipped (%s)", test->note ? test->note : "the suite says so");
+        text_format(&out, "skipped (%s)", note);
     } else if (test->failed) {
         append_failed(&out, test, session);
         if (test->verdict == REPORT_QUARANTINED)
-            text_format(&out, ", as is known (%s)", test->note ? test->note : "quarantined");
+            text_format(&out, ", as is known (%s)", note);
     } else if (test->verdict == REPORT_UNFINISHED && test->runs == 0) {
-        text_format(&out, "not run (%s)", why ? why : "stopped");
+        text_format(&out, "not run (%s)", why);
     } else if (test->verdict == REPORT_UNFINISHED) {
         append_counts(&out, test);
-        text_format(&out, " of %" PRIu64 " (%s)", test->planned, why ? why : "stopped");
+        text_format(&out, " of %" PRIu64 " (%s)", test->planned, why);
         append_rate(&out, test);
     } else {
         append_counts(&out, test);
         append_rate(&out, test);
     }
+    free(note);
+    free(why);
     return text_take(&out);
 }
 

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "recorder/stacks/stacks.h"
 #include "reports/text.h"
 
 static void append_place(struct bytes *out, const struct stack_frame *frame)
@@ -16,25 +17,35 @@ static void append_place(struct bytes *out, const struct stack_frame *frame)
     text_append(out, ")");
 }
 
-void stack_text_frame(struct bytes *out, const struct stack_frame *frame, bool address)
+void stack_text_frame(struct bytes *out, const struct stack_frame *frame)
 {
-    if (address || !frame->function)
-        text_format(out, "0x%" PRIx64 "%s", frame->address, frame->function ? " " : "");
-    if (frame->function) {
+    if (frame->function)
         text_append(out, frame->function);
-        if (frame->offset && (address || !frame->file))
-            text_format(out, "+0x%" PRIx64, frame->offset);
-    }
+    else
+        text_format(out, "0x%" PRIx64, frame->address);
+    if (frame->function && frame->offset && !frame->file)
+        text_format(out, "+0x%" PRIx64, frame->offset);
     if (frame->file)
         append_place(out, frame);
     if (frame->is_inlined)
         text_append(out, " inlined");
-    if (!frame->module)
-        return;
-    if (address || !frame->function)
+    if (frame->module && !frame->function)
         text_format(out, " [%s+0x%" PRIx64 "]", frame->module, frame->module_offset);
-    else if (!frame->file)
+    else if (frame->module && !frame->file)
         text_format(out, " [%s]", frame->module);
+}
+
+static void append_frame(struct bytes *out, const struct task_stack *task, size_t number,
+                         const struct stack_text_options *options)
+{
+    text_format(out, "%s  ", options->indent);
+    if (options->full) {
+        stacks_render_frame(&task->frames[number], number, out);
+    } else {
+        text_format(out, "#%-2zu ", number);
+        stack_text_frame(out, &task->frames[number]);
+    }
+    text_append(out, "\n");
 }
 
 void stack_text_task(struct bytes *out, const struct task_stack *task)
@@ -58,11 +69,8 @@ void stack_text_list(struct bytes *out, const struct stack_list *stacks,
         text_append(out, options->indent);
         stack_text_task(out, task);
         text_append(out, "\n");
-        for (size_t n = 0; n < frames; n++) {
-            text_format(out, "%s  #%-2zu ", options->indent, n);
-            stack_text_frame(out, &task->frames[n], options->addresses);
-            text_append(out, "\n");
-        }
+        for (size_t n = 0; n < frames; n++)
+            append_frame(out, task, n, options);
         if (frames < task->frame_count)
             text_format(out, "%s  ... %zu more frames\n", options->indent,
                         task->frame_count - frames);

@@ -13,6 +13,7 @@
 #include "harness/import/import.h"
 #include "harness/suite/suite.h"
 #include "harness/value/value.h"
+#include "recorder/base/words.h"
 #include "recorder/base/file.h"
 #include "recorder/base/words.h"
 

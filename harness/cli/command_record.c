@@ -14,6 +14,7 @@
 #include "harness/run/sink.h"
 #include "recorder/base/file.h"
 #include "recorder/record/record.h"
+#include "recorder/stacks/stacks.h"
 
 #define INJECTIONS_MAX 64
 #define PROCESSES_MAX 1000000
@@ -124,16 +125,32 @@ static const struct option_row rows[] = {
     {NULL, 0, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
 };
 
+/* Where every task stood. */
+static void tell_stacks(const struct stack_list *stacks)
+{
+    struct bytes text = {0};
+
+    stacks_render(stacks, "  ", &text);
+    if (text.length > 0)
+        fwrite(text.data, 1, text.length, stderr);
+    bytes_done(&text);
+}
+
 /* What became of the run, for people; the program's own output has gone through already. */
 static void tell(const struct record_target *t, const struct record_result *result,
                  const char *trace)
 {
     bool plain = result->verdict == RECORD_VERDICT_EXITED;
+    const char *colon = result->stacks.count > 0 ? ":" : "";
+    const char *message = result->message ? result->message : "";
 
-    if (!plain || (!t->quiet && result->message && *result->message))
-        command_fail(0, "%s%s%s", plain ? "note" : record_verdict_name(result->verdict),
-                     result->message && *result->message ? ": " : "",
-                     result->message ? result->message : "");
+    if (!*message && *colon)
+        message = plain ? "the tasks at its end" : "its tasks then";
+    if (!plain || (!t->quiet && *message))
+        command_fail(0, "%s%s%s%s", plain ? "note" : record_verdict_name(result->verdict),
+                     *message ? ": " : "", message, colon);
+    if (!plain || !t->quiet)
+        tell_stacks(&result->stacks);
     for (size_t i = 0; !t->quiet && i < result->note_count; i++)
         command_fail(0, "note: %s", result->notes[i]);
     if (!t->quiet)

@@ -10,6 +10,7 @@
 struct trace_target {
     bool json;
     bool patches; /* dump only */
+    bool stacks;  /* dump only */
 };
 
 static const struct option_row json_rows[] = {
@@ -22,6 +23,8 @@ static const struct option_row dump_rows[] = {
      "machine-readable"},
     {"patches", 0, OPTION_FLAG, NULL, offsetof(struct trace_target, patches), OPTION_NO_GIVEN, NULL,
      "only what was decided about patching system calls, by place"},
+    {"stacks", 0, OPTION_FLAG, NULL, offsetof(struct trace_target, stacks), OPTION_NO_GIVEN, NULL,
+     "only where every task stood at the end of a run that failed"},
     {NULL, 0, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
 };
 
@@ -70,7 +73,13 @@ static int run_dump(const char *program, void *target, const struct option_resul
     const struct trace_target *t = target;
 
     (void)program;
-    return run_on_trace("dump", t->patches ? debug_patches : debug_dump, t, operands);
+    if (t->patches && t->stacks)
+        return command_fail(COMMAND_EXIT_USAGE, "dump: --patches and --stacks exclude each other");
+    return run_on_trace("dump",
+                        t->patches  ? debug_patches
+                        : t->stacks ? debug_stacks
+                                    : debug_dump,
+                        t, operands);
 }
 
 static int run_stats(const char *program, void *target, const struct option_result *operands)

@@ -20,6 +20,7 @@
 #include "recorder/base/bytes.h"
 #include "recorder/base/file.h"
 #include "recorder/record/record.h"
+#include "recorder/stacks/stacks.h"
 
 #define FAKE_DEADLOCK 200
 #define FAKE_UNSUPPORTED 201
@@ -47,6 +48,7 @@ void record_result_done(struct record_result *result)
     if (result->trace)
         trace_writer_close(result->trace);
     trace_meta_done(&result->meta);
+    stacks_done(&result->stacks);
 }
 
 int record_find_program(const char *name, const char *directory, const char *search_path,

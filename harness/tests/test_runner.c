@@ -24,6 +24,7 @@
 #include "recorder/base/bytes.h"
 #include "recorder/base/file.h"
 #include "recorder/base/random.h"
+#include "reports/model.h"
 
 struct place {
     char folder[64];
@@ -74,7 +75,7 @@ static struct suite *make_suite(const char *tests)
     if (suite_load("s.yaml", &suite, &error))
         fail_msg("%s", error.message);
     for (size_t i = 0; i < suite->count; i++) {
-        if (suite_resolve(suite, &suite->tests[i], &error))
+        if (suite_resolve(&suite->tests[i], &error))
             fail_msg("%s", error.message);
     }
     return suite;
@@ -85,6 +86,7 @@ static int session(struct place *place, const char *tests, const struct run_opti
                    void (*after)(pid_t pid))
 {
     struct suite *suite = make_suite(tests);
+    struct report_session results;
     int status;
     pid_t pid;
 
@@ -96,7 +98,8 @@ static int session(struct place *place, const char *tests, const struct run_opti
 
         dup2(log, 1);
         dup2(log, 2);
-        status = run_suite(suite, options);
+        status = run_suite(suite, options, &results);
+        report_session_done(&results);
         fflush(stdout);
         _exit(status);
     }

@@ -8,9 +8,14 @@
 
 #include "recorder/base/error.h"
 
-/* One line per event; json: one JSON object per line. What can be read is printed even if the trace
+/* One line per event, then the stacks if the trace has any; json: one JSON object per line, the
+ * stacks' last. What can be read is printed even if the trace
  * then turns out to be cut (-ENODATA) or damaged (-EBADMSG). -EIO: writing to out failed. */
 int debug_dump(const char *trace, bool json, FILE *out, struct rr_error *error);
+
+/* Only the stacks that the trace has of the run's end; json: {"stacks": ...} as in meta.json. A
+ * trace without any is no error. -EIO: writing to out failed. */
+int debug_stacks(const char *trace, bool json, FILE *out, struct rr_error *error);
 
 /* What was decided about patching each place that makes system calls, place by place with its
  * history; json: one JSON object per place and line. Errors as debug_dump(). */

@@ -165,7 +165,7 @@ static bool all_wait(struct session *s)
         s->ended = true;
         return false;
     }
-    process_report(s, RECORD_VERDICT_DEADLOCK, "every task waits for ever:");
+    session_fail(s, RECORD_VERDICT_DEADLOCK, "every task waits for ever");
     return false;
 }
 
@@ -194,7 +194,7 @@ static bool over_memory(struct session *s, struct task *running, uint64_t now)
     if (!limits_over_memory(s, now, &headline))
         return false;
     halt(s, running);
-    process_report(s, RECORD_VERDICT_LIMIT, headline);
+    session_fail(s, RECORD_VERDICT_LIMIT, "%s", headline);
     free(headline);
     return true;
 }
@@ -208,12 +208,12 @@ static bool is_over(struct session *s, struct task *running)
         return true;
     if (s->wall_deadline && now > s->wall_deadline + s->rewriting_ns) {
         halt(s, running);
-        process_report(s, RECORD_VERDICT_TIMEOUT, "its tasks then:");
+        session_fail(s, RECORD_VERDICT_TIMEOUT, "%s", "");
         return true;
     }
     if (s->deadline_virtual && clock_now(s->clock) > s->deadline_virtual) {
         halt(s, running);
-        process_report(s, RECORD_VERDICT_VIRTUAL_TIMEOUT, "its tasks then:");
+        session_fail(s, RECORD_VERDICT_VIRTUAL_TIMEOUT, "%s", "");
         return true;
     }
     if (s->options->interrupted && s->options->interrupted(s->options->interrupted_context)) {

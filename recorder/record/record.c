@@ -23,6 +23,7 @@
 #include "recorder/record/image_store.h"
 #include "recorder/record/session.h"
 #include "recorder/record/space.h"
+#include "recorder/record/stack.h"
 #include "recorder/record/start.h"
 #include "recorder/stacks/stacks.h"
 #include "recorder/tracee/processor.h"
@@ -166,6 +167,7 @@ static void fill_meta(struct session *s, struct trace_meta *meta)
     meta->schedule_digest = strdup(text);
     meta->statistics = statistics_text(&s->result->statistics);
     meta->machine = strdup("x86_64");
+    stacks_copy(&meta->stacks, &s->result->stacks);
     cpuid_table_describe(&s->area, meta);
 }
 
@@ -288,6 +290,24 @@ static int prepare(struct session *s, const struct record_options *o)
     return open_trace(s);
 }
 
+/* Where the tasks stood when we ended the run; they are stopped, and still there. */
+static void read_stacks(struct session *s)
+{
+    switch (s->result->verdict) {
+    case RECORD_VERDICT_UNSUPPORTED:
+    case RECORD_VERDICT_DEADLOCK:
+    case RECORD_VERDICT_TIMEOUT:
+    case RECORD_VERDICT_VIRTUAL_TIMEOUT:
+    case RECORD_VERDICT_LIMIT:
+        if (!s->killed)
+            stack_read_all(s, s->result->verdict == RECORD_VERDICT_UNSUPPORTED ? s->current : NULL,
+                           NULL);
+        return;
+    default:
+        return;
+    }
+}
+
 /* The first execve: its failure is the caller's error, not a run. */
 static int first_exec(struct session *s)
 {
@@ -331,6 +351,8 @@ int record_run(const struct record_options *options, struct record_result *ret,
         limits_started(&s);
     if (!code)
         session_loop(&s);
+    if (!code)
+        read_stacks(&s);
     start_cleanup(&s);
     limits_end(&s);
     processor_unshare_cpuid_trap();

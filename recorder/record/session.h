@@ -292,6 +292,8 @@ struct task {
     int kill_signal;         /* fatal signal on its way */
     bool kernel_mask;        /* the kernel has a signal mask for the call it runs (terminal.h) */
     char name[16];
+    char *role;        /* who made it: "0" the first, "0.2" its second child */
+    uint32_t children; /* tasks and processes it has made */
     struct {
         bool valid;
         uint64_t nr, ip, sp;
@@ -337,10 +339,10 @@ struct session {
     uint32_t next_task, next_process;
     uint64_t next_space, next_object;
     uint32_t live;
-    struct {                    /* limits.c */
-        uint64_t next_look;     /* at memory; wall ns */
-        uint64_t looks;         /* so far */
-        uint64_t kernel_kills;  /* for lack of memory, at the first look */
+    struct {                   /* limits.c */
+        uint64_t next_look;    /* at memory; wall ns */
+        uint64_t looks;        /* so far */
+        uint64_t kernel_kills; /* for lack of memory, at the first look */
         bool has_files;
         struct rlimit files; /* RLIMIT_NOFILE as the recorder was given it */
     } limits;

@@ -36,7 +36,9 @@ static const char *last_part(const char *path)
 void stacks_render_frame(const struct stack_frame *frame, size_t number, struct bytes *ret)
 {
     put(ret, "#%zu 0x%" PRIx64, number, frame->address);
-    if (frame->function && frame->is_inlined)
+    if (frame->function && strcmp(frame->function, STACKS_SIGNAL_FRAME) == 0)
+        put(ret, " " STACKS_SIGNAL_FRAME);
+    else if (frame->function && frame->is_inlined)
         put(ret, " %s, inlined", frame->function);
     else if (frame->function)
         put(ret, " %s+0x%" PRIx64, frame->function, frame->offset);

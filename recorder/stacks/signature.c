@@ -141,6 +141,8 @@ static bool is_machinery(const char *function)
                                            "std::sys_common::",
                                            "execute_native_thread_routine"};
 
+    if (strcmp(function, STACKS_SIGNAL_FRAME) == 0)
+        return true;
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
         if (strcmp(function, names[i]) == 0)
             return true;

@@ -8,6 +8,9 @@
 #include "recorder/base/bytes.h"
 #include "rrtest/stacks.h"
 
+/* The function of a frame through which the kernel called a signal handler, as gdb calls it. */
+#define STACKS_SIGNAL_FRAME "<signal handler called>"
+
 /* Frees all that the list owns; it is empty afterwards. NULL is ignored. */
 void stacks_done(struct stack_list *list);
 /* The contents of one task; a later stacks_done() must not see it again. */

@@ -12,8 +12,9 @@
 
 #include "recorder/base/error.h"
 #include "recorder/events/event.h"
+#include "rrtest/stacks.h"
 
-#define TRACE_VERSION 2        /* written; TRACE-FORMAT.md */
+#define TRACE_VERSION 3        /* written; TRACE-FORMAT.md */
 #define TRACE_VERSION_OLDEST 1 /* read */
 
 /* How the content of a mapped file is in the trace. */
@@ -38,7 +39,8 @@ struct trace_meta {
     uint64_t cpu_features; /* digest of the cpuid table */
     uint8_t *cpuid_table;  /* raw page content behind RECORDER_CPUID_TABLE */
     uint64_t cpuid_length;
-    char *machine; /* free text: cpu model, kernel */
+    char *machine;            /* free text: cpu model, kernel */
+    struct stack_list stacks; /* where the tasks stood at an end that nobody wanted; may be empty */
 };
 void trace_meta_done(struct trace_meta *meta); /* frees all members */
 
