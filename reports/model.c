@@ -172,12 +172,15 @@ static const char *plural(uint64_t n)
     return n == 1 ? "" : "s";
 }
 
-/* "200 runs, 187 schedules, 2 outputs" */
+/* "200 runs, 187 schedules, 2 outputs", "57 of 200 runs, ..." */
 static void append_counts(struct bytes *out, const struct report_test *test)
 {
     const char *about = test->counts_are_estimates ? "about " : "";
 
-    text_format(out, "%" PRIu64 " run%s", test->runs, plural(test->runs));
+    text_format(out, "%" PRIu64, test->runs);
+    if (test->runs < test->planned)
+        text_format(out, " of %" PRIu64, test->planned);
+    text_format(out, " run%s", plural(test->runs < test->planned ? test->planned : test->runs));
     if (test->schedules)
         text_format(out, ", %s%" PRIu64 " schedule%s", about, test->schedules,
                     plural(test->schedules));
@@ -185,20 +188,24 @@ static void append_counts(struct bytes *out, const struct report_test *test)
         text_format(out, ", %s%" PRIu64 " output%s", about, test->outputs, plural(test->outputs));
 }
 
+/* Runs of one schedule are one run made again: they tell nothing of how often the test fails. */
 static void append_rate(struct bytes *out, const struct report_test *test)
 {
     char text[96];
 
-    if (test->runs == 0)
+    if (test->runs == 0 || (test->runs > 1 && test->schedules == 1))
         return;
     rate_describe(test, text, sizeof(text));
     text_format(out, "; %s", text);
 }
 
-static void append_failed(struct bytes *out, const struct report_test *test,
-                          const struct report_session *session)
+static void append_failed(struct bytes *out, const struct report_test *test)
 {
-    if (!session->keep_going && test->failure_count > 0) {
+    if (test->failed == 0) { /* what was to be done before its runs */
+        text_append(out, test->failures[0].title);
+        return;
+    }
+    if (!test->keep_going) {
         text_format(out, "found in run %" PRIu64 " of %" PRIu64, test->failures[0].first_run,
                     test->planned);
         return;
@@ -224,15 +231,15 @@ char *report_describe_test(const struct report_test *test, const struct report_s
     bytes_init(&out);
     if (test->verdict == REPORT_SKIPPED) {
         text_format(&out, "skipped (%s)", note);
-    } else if (test->failed) {
-        append_failed(&out, test, session);
+    } else if (test->failure_count > 0) {
+        append_failed(&out, test);
         if (test->verdict == REPORT_QUARANTINED)
             text_format(&out, ", as is known (%s)", note);
     } else if (test->verdict == REPORT_UNFINISHED && test->runs == 0) {
         text_format(&out, "not run (%s)", why);
     } else if (test->verdict == REPORT_UNFINISHED) {
         append_counts(&out, test);
-        text_format(&out, " of %" PRIu64 " (%s)", test->planned, why);
+        text_format(&out, " (%s)", why);
         append_rate(&out, test);
     } else {
         append_counts(&out, test);
@@ -266,12 +273,10 @@ char *report_describe_verdicts(const struct report_session *session)
 
 const char *report_reason_details(const struct report_failure *failure)
 {
-    size_t length = strlen(failure->title);
-    const char *reason = failure->reason;
+    size_t length = strcspn(failure->reason, "\n");
+    const char *rest = failure->reason + length;
 
-    if (strncmp(reason, failure->title, length) != 0)
-        return reason;
-    if (reason[length] == '\n')
-        return reason + length + 1;
-    return reason[length] ? reason : reason + length;
+    if (strncmp(failure->reason, failure->title, length) != 0)
+        return failure->reason;
+    return *rest ? rest + 1 : rest;
 }

@@ -40,7 +40,7 @@ char *report_describe_test(const struct report_test *test, const struct report_s
 /* "3 passed, 1 failed, 2 unfinished (time budget)": verdicts that no test has are left out, but for
  * passed and failed. The caller frees it. */
 char *report_describe_verdicts(const struct report_session *session);
-/* The reason without a first line that only repeats the title; points into it. */
+/* The reason without a first line that the title says, too; points into it. */
 const char *report_reason_details(const struct report_failure *failure);
 
 #endif

@@ -50,14 +50,18 @@ static bool status_matches(const struct suite_expect *expect, int status)
     return WIFEXITED(status) && suite_expects_exit(expect, WEXITSTATUS(status));
 }
 
-static void say_status(const struct suite_expect *expect, int status, struct bytes *reason)
+/* The message, if there is one, names the signal and the task that it killed. */
+static void say_status(const struct suite_expect *expect, const struct record_result *result,
+                       struct bytes *reason)
 {
     char *expected = suite_expected_status(expect);
 
-    if (WIFSIGNALED(status))
-        say(reason, "killed by %s", syscall_signal_name(WTERMSIG(status)));
+    if (!WIFSIGNALED(result->status))
+        say(reason, "exit %d", WEXITSTATUS(result->status));
+    else if (result->message && *result->message)
+        bytes_append(reason, result->message, strlen(result->message));
     else
-        say(reason, "exit %d", WEXITSTATUS(status));
+        say(reason, "killed by %s", syscall_signal_name(WTERMSIG(result->status)));
     say(reason, ", expected %s", expected);
     free(expected);
 }
@@ -167,8 +171,7 @@ static enum outcome judge_exit(const struct suite_test *test, const struct recor
                                struct bytes *reason, enum failure_kind *ret_kind)
 {
     if (!status_matches(&test->expect, result->status)) {
-        say_status(&test->expect, result->status, reason);
-        say_message(result, reason);
+        say_status(&test->expect, result, reason);
         *ret_kind = WIFSIGNALED(result->status) ? FAILURE_SIGNAL : FAILURE_EXIT;
         return OUTCOME_FAIL;
     }

@@ -55,40 +55,40 @@ static char **clean_list(char *const *texts, size_t count)
 /* --- a failure -----------------------------------------------------------------------------------
  */
 
-/* Where the program itself stood when it ended: the innermost frame of its own that has a name. */
+/* Where the program itself stood when it ended: the innermost frame of its own that has a source.
+ */
 static const struct stack_frame *own_frame(const struct stack_list *stacks)
 {
     const struct task_stack *cause = stacks->count ? &stacks->tasks[0] : NULL;
 
     for (size_t i = 0; cause && cause->is_cause && i < cause->frame_count; i++) {
-        if (cause->frames[i].function && stacks_frame_is_own(&cause->frames[i]))
-            return &cause->frames[i];
+        const struct stack_frame *frame = &cause->frames[i];
+
+        if (frame->function && frame->file && stacks_frame_is_own(frame))
+            return frame;
     }
     return NULL;
 }
 
-/* "killed by SIGSEGV, expected exit 0 in push (queue.c:41)" */
+/* "killed by SIGSEGV in task 0.1 (queue), expected exit 0, in push (queue.c:41)" */
 static char *title_of(const struct failure_group *group)
 {
     const struct stack_frame *frame = own_frame(&group->stacks);
     int length = (int)strcspn(group->reason, "\n");
-    bool has_place = frame && (group->kind == FAILURE_SIGNAL || group->kind == FAILURE_EXIT);
     char *place = NULL;
-    char *title;
+    char *title, *line;
 
-    if (has_place && frame->file) {
+    if (frame && (group->kind == FAILURE_SIGNAL || group->kind == FAILURE_EXIT)) {
         const char *slash = strrchr(frame->file, '/');
 
-        place =
-            format(" in %s (%s:%u)", frame->function, slash ? slash + 1 : frame->file, frame->line);
-    } else if (has_place) {
-        place = format(" in %s", frame->function);
+        place = format(", in %s (%s:%u)", frame->function, slash ? slash + 1 : frame->file,
+                       frame->line);
     }
     title = format("%.*s%s", length, group->reason, place ? place : "");
+    line = text_clean_line(title, strlen(title));
     free(place);
-    place = text_clean_line(title, strlen(title));
     free(title);
-    return place;
+    return line;
 }
 
 static void copy_stacks(struct stack_list *to, const struct stack_list *from)
@@ -215,6 +215,7 @@ void results_test(const struct schedule *s, const struct test_state *state,
         .suite = clean(s->options->hunted ? "" : test->file->path),
         .line = s->options->hunted ? 0 : (uint32_t)test->line,
         .position = state->index,
+        .keep_going = state->keep_going,
         .planned = shard_runs(&s->options->shard, state->position, counts->planned),
         .runs = schedule_test_runs(s, state),
         .failed = counts->failed,
@@ -283,7 +284,6 @@ void results_session(const struct schedule *s, const struct results_context *con
         .machine = machine_text(),
         .shard = {.index = options->shard.count > 1 ? options->shard.index : 1,
                   .count = options->shard.count > 1 ? options->shard.count : 1},
-        .keep_going = options->keep_going || options->has_run_seed,
         .unfinished = clean(context->unfinished),
         .notes = clean_list(context->notes, context->note_count),
         .reproduce = clean_and_free(remedy_session(options, false)),

@@ -253,6 +253,7 @@ static void test_console_first_failure(void **state)
                                   "0123456789abcdef", "exit", "exit 1, expected exit 0");
     free(failure->reason);
     failure->reason = text_copy(failure->title);
+    session.tests[0].keep_going = false;
     text = text_of_test(&session, 0, false);
     assert_string_equal(
         text, "FAIL  lost-update  found in run 2 of 200\n"
