@@ -13,8 +13,8 @@
 #include "harness/import/import.h"
 #include "harness/suite/suite.h"
 #include "harness/value/value.h"
-#include "recorder/base/words.h"
 #include "recorder/base/file.h"
+#include "recorder/base/words.h"
 #include "reports/report.h"
 
 #define DEFAULT_TIMEOUT_NS 120000000000ull

@@ -87,8 +87,9 @@ static const struct manual_item record_examples[] = {
 
 static const char *const replay_text[] = {
     "Replays a trace: same instructions, same output, same end. Neither the program nor its "
-    "libraries are needed: all that executes is in the trace. Without a trace, the latest of "
-    "`rrtest record`.",
+    "libraries are needed: all that executes is in the trace, a directory or a packed file. "
+    "Without "
+    "one, the latest of `rrtest record`.",
     NULL,
 };
 static const struct manual_item replay_statuses[] = {
@@ -123,7 +124,31 @@ static const char *const stats_text[] = {
     NULL,
 };
 static const char *const ls_text[] = {
-    "Lists the traces in a folder; without one, those of `rrtest record`.",
+    "Lists the traces in a folder; without one, those of `rrtest record`: what removing it would "
+    "free, its age, path, verdict, seed, strategy and command. Contents that a trace shares with "
+    "the image cache by hard links are not counted.",
+    NULL,
+};
+static const char *const pack_text[] = {
+    "Puts a trace into one file, for sending it elsewhere; without a trace, the latest of `rrtest "
+    "record`. `replay`, `dump`, `stats` and `timeline` take the file as it is. It replays on any "
+    "x86-64 Linux whose processor has the features of the one that recorded; replay names those "
+    "that are missing. The file is a tar archive compressed with zstd. The same trace gives the "
+    "same bytes.",
+    "All of the trace is checked first; a damaged one is not packed. It holds the program, its "
+    "libraries, its environment and what it read: think of secrets before you send it.",
+    NULL,
+};
+static const struct manual_item pack_examples[] = {
+    {"rrtest pack rrtest-out/queue-close/15755013860617669476 -o failure.rrt",
+     "a kept failure, as one file"},
+    {"rrtest replay failure.rrt", "... and wherever it was sent to"},
+    END,
+};
+static const char *const unpack_text[] = {
+    "Makes a packed trace a directory again. An archive that is damaged, or holds anything but a "
+    "trace, is refused, and nothing of it stays. Commands that read traces take packed ones as "
+    "they are, unpacked below $TMPDIR for as long as they run; a directory saves that time.",
     NULL,
 };
 static const char *const doctor_text[] = {
@@ -244,6 +269,8 @@ static const struct manual_page pages[] = {
     {"pack", pack_text, look_statuses, NULL},
     {"unpack", unpack_text, look_statuses, NULL},
     {"ls", ls_text, look_statuses, NULL},
+    {"pack", pack_text, look_statuses, pack_examples},
+    {"unpack", unpack_text, look_statuses, NULL},
     {"doctor", doctor_text, look_statuses, NULL},
     {"import", import_text, import_statuses, import_examples},
     {"merge", merge_text, results_statuses, merge_examples},
@@ -259,6 +286,7 @@ static const struct manual_item files[] = {
 };
 
 static const struct manual_item environment[] = {
+    {"TMPDIR", "where packed traces are unpacked while they are read (/tmp)"},
     {"NO_COLOR", "if set and not empty: no colours, unless --color always"},
     {"RRTEST_LOG", "debug: diagnostics for developers, on stderr"},
     END,
