@@ -216,6 +216,12 @@ void buffered_load(struct session *s, struct task *t)
         load_actions(s, p);
 }
 
+void buffered_suspend(struct session *s)
+{
+    *word(s, PAGE_RUN_RECORD) = *word(s, PAGE_CLOCK_RUN) = *word(s, PAGE_SWITCHES) = 0;
+    *word(s, PAGE_CALLS_LEFT) = s->buffered->calls_loaded = 0;
+}
+
 /* ---- records ------------------------------------------------------------------------------- */
 
 static void absorb_action(struct task *t, const struct ring_call *r, const struct call *c)

@@ -10,6 +10,7 @@
 #include "recorder/record/buffered.h"
 #include "recorder/record/patches.h"
 #include "recorder/record/session.h"
+#include "recorder/record/walk.h"
 #include "recorder/tracee/memsum.h"
 
 #define CHECKSUM_EVERY 256 /* events; issue: checksums of written memory every 256 events */
@@ -272,10 +273,7 @@ void emit_position(struct session *s, struct task *t)
     if (!t->needs_event)
         return;
     e = emit_begin(s, t, EVENT_PREEMPT);
-    e->ticks = t->trap_ticks;
-    e->atomics = t->trap_atomics;
-    e->steps = t->steps_done;
-    e->counter = t->trapped_counter;
+    walk_position(t, e);
     emit_end(s, t);
 }
 

@@ -257,13 +257,15 @@ static struct task *choose(struct session *s)
 
 /* ---- running ------------------------------------------------------------------------------- */
 
-static void handle_stop(struct session *s, struct task *t, const struct stop *stop)
+void session_handle_stop(struct session *s, struct task *t, const struct stop *stop)
 {
     switch (stop->kind) {
     case STOP_SECCOMP:
         t->at_seccomp = true;
-        if (traps_handle_blob(s, t))
+        if (traps_handle_blob(s, t)) {
+            t->entry_lost = false;
             return;
+        }
         call_entry(s, t);
         return;
     case STOP_SIGNAL:
@@ -308,7 +310,8 @@ static void run(struct session *s, struct task *t)
     }
     t->needs_event = true;
     t->nowhere = false;
-    t->steps_done = 0;
+    t->moves.steps = 0;
+    t->moves.count = 0;
     for (;;) {
         got = stepped ? step_next(s, t, &stop) : wait_next(t->tid, true, &stop);
         if (got == -EINTR && over_time(s, stepped ? NULL : t))
@@ -332,7 +335,7 @@ static void run(struct session *s, struct task *t)
             return;
         buffered_absorb(s, t);
     }
-    handle_stop(s, t, &stop);
+    session_handle_stop(s, t, &stop);
 }
 
 static void step_task(struct session *s, struct task *t)

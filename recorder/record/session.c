@@ -19,6 +19,7 @@
 #include "recorder/record/patches.h"
 #include "recorder/record/process.h"
 #include "recorder/record/shared.h"
+#include "recorder/record/walk.h"
 
 #include <sched.h>
 
@@ -177,6 +178,7 @@ void session_task_gone(struct session *s, struct task *t)
     signal_queue_free(t->queue);
     filter_unref(t->filters);
     patches_task_free(t);
+    walk_task_free(t);
     space_unref(t->space);
     files_unref(s, t->files);
     close_fd(&t->pidfd);

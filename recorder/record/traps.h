@@ -11,12 +11,15 @@ void traps_handle_signal(struct session *s, struct task *t, int signal);
 /* The address the program would see for a task that stands at t->regs.rip. *ret_exact false: in the
  * middle of a stub's own instructions. */
 uint64_t traps_original_ip(struct task *t, bool *ret_exact);
+/* The same of any address. */
+uint64_t traps_original_of(const struct task *t, uint64_t address, bool *ret_exact);
 /* Where to continue for an address the program set (an interior one goes to its copy). */
 uint64_t traps_continue_ip(struct task *t, uint64_t ip);
-/* Single-step out of stub and blob instructions that have no original address. */
 /* Walk on from where the last event left the task (behind a system call), as its slice asks for;
  * the slice is over then. */
 void traps_walk_here(struct session *s, struct task *t);
-bool traps_step_out(struct session *s, struct task *t);
+/* From the blob's stop for a counter to where the task goes on: its registers as if it had not been
+ * there. */
+void traps_leave_counter(struct session *s, struct task *t);
 
 #endif

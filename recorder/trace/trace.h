@@ -13,7 +13,7 @@
 #include "recorder/base/error.h"
 #include "recorder/events/event.h"
 
-#define TRACE_VERSION 2        /* written; TRACE-FORMAT.md */
+#define TRACE_VERSION 3        /* written; TRACE-FORMAT.md */
 #define TRACE_VERSION_OLDEST 1 /* read */
 
 /* How the content of a mapped file is in the trace. */
