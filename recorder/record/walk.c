@@ -1,6 +1,7 @@
 /* Which way a walk goes, and going there. A path is followed in the code as far as it is known
- * beforehand; then the task runs to that place, by an int3 there. On the way to the program's own
- * code through a library, the own code is made not executable instead. */
+ * beforehand; then the task runs to that place, by an int3 there. The way through a library to the
+ * program's own code is not followed: int3 stand where calls of it return to, or, if there are
+ * none, the own code is made not executable. */
 #include "recorder/record/walk.h"
 
 #include <errno.h>
@@ -24,6 +25,8 @@
 #define MOVES_MAX 500
 #define RETURNS_MAX 16
 #define CODE_MAX 256
+#define PLACES_MAX 4
+#define STACK_MAX 1024 /* bytes looked at for return addresses */
 
 /* ---- moves --------------------------------------------------------------------------------- */
 
@@ -204,24 +207,33 @@ static enum leg other_stop(struct session *s, struct task *t, const struct stop 
     return LEG_OVER;
 }
 
-static enum leg go(struct session *s, struct task *t, uint64_t to)
+/* To whichever of some places comes first. */
+static enum leg go(struct session *s, struct task *t, const uint64_t *to, size_t count)
 {
+    long word[PLACES_MAX];
     struct stop stop;
-    long word;
+    size_t planted = 0;
+    int error;
 
-    if (!plant(t, to, &word))
+    while (planted < count && plant(t, to[planted], &word[planted]))
+        planted++;
+    error = planted ? resume(s, t, &stop) : -EFAULT;
+    for (size_t i = planted; i-- > 0;) /* two may share a word */
+        ptrace(PTRACE_POKETEXT, t->tid, to[i] & ~7ull, word[i]);
+    if (planted == 0)
         return single_step(s, t) ? LEG_MISSED : LEG_OVER;
-    if (resume(s, t, &stop) < 0)
+    if (error)
         return LEG_OVER;
-    if (stop.kind != STOP_DEAD)
-        ptrace(PTRACE_POKETEXT, t->tid, to & ~7ull, word);
-    if (stop.kind != STOP_SIGNAL || stop.signal != SIGTRAP || t->regs.rip != to + 1)
-        return other_stop(s, t, &stop);
-    t->regs.rip = to;
-    t->regs.orig_rax = (unsigned long long)-1;
-    t->regs_dirty = true;
-    add_move(t, to);
-    return LEG_ARRIVED;
+    for (size_t i = 0; i < planted && stop.kind == STOP_SIGNAL && stop.signal == SIGTRAP; i++) {
+        if (t->regs.rip != to[i] + 1)
+            continue;
+        t->regs.rip = to[i];
+        t->regs.orig_rax = (unsigned long long)-1;
+        t->regs_dirty = true;
+        add_move(t, to[i]);
+        return LEG_ARRIVED;
+    }
+    return other_stop(s, t, &stop);
 }
 
 /* ---- to the program's own code ------------------------------------------------------------- */
@@ -277,7 +289,7 @@ static void keep_signal(struct session *s, struct task *t, const siginfo_t *info
         t->regs.rip--; /* int3 leaves ip behind itself */
 }
 
-static enum leg seek_own(struct session *s, struct task *t)
+static enum leg enter_own(struct session *s, struct task *t)
 {
     siginfo_t info = {0};
     struct stop stop;
@@ -313,6 +325,54 @@ static enum leg seek_own(struct session *s, struct task *t)
     t->nowhere = true;
     s->reschedule = false;
     return LEG_OVER;
+}
+
+/* Does it look like a place behind a call (call rel32, call *x)? */
+static bool is_behind_call(const struct task *t, uint64_t address)
+{
+    uint8_t code[7];
+
+    if (tracee_read(t->tid, address - sizeof(code), code, sizeof(code)) < 0)
+        return false;
+    for (size_t at = 0; at + 2 <= sizeof(code); at++) {
+        size_t length = image_instruction_length(code + at, sizeof(code) - at);
+        bool call = code[at] == 0xe8 || (code[at] == 0xff && (code[at + 1] >> 3 & 7) == 2) ||
+                    (code[at] == 0x41 && code[at + 1] == 0xff);
+
+        if (call && length == sizeof(code) - at)
+            return true;
+    }
+    return false;
+}
+
+/* Where calls made by own code return to, from the top of the stack on. Some may be left over from
+ * calls that are long past. */
+static size_t find_returns(const struct task *t, uint64_t ret[PLACES_MAX])
+{
+    uint64_t stack[STACK_MAX / 8];
+    size_t words = tracee_read_some(t->tid, t->regs.rsp, stack, sizeof(stack)) / 8, count = 0;
+
+    for (size_t i = 0; i < words && count < PLACES_MAX; i++) {
+        const struct map_entry *m;
+        bool known = false;
+
+        if (!is_own(t, stack[i]))
+            continue;
+        m = maps_find(&t->space->maps, stack[i]);
+        for (size_t j = 0; j < count; j++)
+            known |= ret[j] == stack[i];
+        if (!known && m && m->prot & PROT_EXEC && is_behind_call(t, stack[i]))
+            ret[count++] = stack[i];
+    }
+    return count;
+}
+
+static enum leg seek_own(struct session *s, struct task *t)
+{
+    uint64_t returns[PLACES_MAX];
+    size_t count = find_returns(t, returns);
+
+    return count > 0 ? go(s, t, returns, count) : enter_own(s, t);
 }
 
 /* ---- paths --------------------------------------------------------------------------------- */
@@ -546,7 +606,7 @@ static bool move(struct session *s, struct task *t, struct path *p)
     else if (way == WAY_STEP || p->at == t->regs.rip)
         leg = single_step(s, t) ? LEG_ARRIVED : LEG_OVER;
     else
-        leg = go(s, t, p->at);
+        leg = go(s, t, &p->at, 1);
     if (leg == LEG_OVER) {
         p->t = NULL;
         return false;
