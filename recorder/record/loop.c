@@ -79,6 +79,7 @@ void session_account(struct session *s, struct task *t)
     t->atomics += atomics;
     t->slice.ticks -= ticks < t->slice.ticks ? ticks : t->slice.ticks;
     t->slice.atomics -= atomics < t->slice.atomics ? atomics : t->slice.atomics;
+    t->slice.calls -= calls < t->slice.calls ? calls : t->slice.calls - 1;
     t->cpu_ns += spent;
     t->process->cpu_ns += spent;
     s->result->statistics.ticks += ticks;
