@@ -21,21 +21,22 @@ static bool in_blob(uint64_t ip)
     return ip >= RECORDER_BLOB_ADDRESS && ip < RECORDER_BLOB_ADDRESS + RECORDER_BLOB_SIZE;
 }
 
-uint64_t traps_original_of(const struct task *t, uint64_t address, bool *ret_exact)
+static bool is_in_stub(const struct image_where *where)
 {
-    struct image_where where = space_locate(t->space, address);
+    return where->place == IMAGE_STUB_HEAD || where->place == IMAGE_STUB_BODY;
+}
 
-    *ret_exact = !in_blob(address);
-    if (where.place == IMAGE_STUB_HEAD || where.place == IMAGE_STUB_BODY) {
-        *ret_exact = where.exact;
-        return where.original;
-    }
-    return address;
+bool traps_is_exact(uint64_t address, const struct image_where *where)
+{
+    return is_in_stub(where) ? where->exact : !in_blob(address);
 }
 
 uint64_t traps_original_ip(struct task *t, bool *ret_exact)
 {
-    return traps_original_of(t, t->regs.rip, ret_exact);
+    struct image_where where = space_locate(t->space, t->regs.rip);
+
+    *ret_exact = traps_is_exact(t->regs.rip, &where);
+    return is_in_stub(&where) ? where.original : t->regs.rip;
 }
 
 uint64_t traps_continue_ip(struct task *t, uint64_t ip)

@@ -2,6 +2,7 @@
 #ifndef RECORDER_RECORD_TRAPS_H
 #define RECORDER_RECORD_TRAPS_H
 
+#include "recorder/images/image.h"
 #include "recorder/record/session.h"
 
 /* A seccomp stop inside the blob? True: it was handled. */
@@ -11,8 +12,8 @@ void traps_handle_signal(struct session *s, struct task *t, int signal);
 /* The address the program would see for a task that stands at t->regs.rip. *ret_exact false: in the
  * middle of a stub's own instructions. */
 uint64_t traps_original_ip(struct task *t, bool *ret_exact);
-/* The same of any address. */
-uint64_t traps_original_of(const struct task *t, uint64_t address, bool *ret_exact);
+/* Does the program see this address as it is, or, in a stub, as one of its own? `where` is its. */
+bool traps_is_exact(uint64_t address, const struct image_where *where);
 /* Where to continue for an address the program set (an interior one goes to its copy). */
 uint64_t traps_continue_ip(struct task *t, uint64_t ip);
 /* Walk on from where the last event left the task (behind a system call), as its slice asks for;

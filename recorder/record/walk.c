@@ -25,7 +25,8 @@
 #define MOVES_MAX 500
 #define RETURNS_MAX 16
 #define CODE_MAX 256
-#define PLACES_MAX 4
+#define PLACES_MAX 4   /* int3 at a time */
+#define FAN_MAX 3      /* ... behind branches: each costs a fourth of a stop */
 #define STACK_MAX 1024 /* bytes looked at for return addresses */
 
 /* ---- moves --------------------------------------------------------------------------------- */
@@ -149,23 +150,46 @@ enum leg {
     LEG_OVER,   /* another stop came, and was handled; t may be gone */
 };
 
-/* What an int3 replaces: the word that holds its byte. */
-static bool plant(const struct task *t, uint64_t at, long *ret_word)
-{
-    const struct map_entry *m = maps_find(&t->space->maps, at);
-    uint64_t start = at & ~7ull;
-    unsigned shift = (unsigned)(at & 7) * 8;
-    long word;
+/* Words of code, aligned, and the same with an int3 in each. */
+struct int3s {
+    uint64_t start[PLACES_MAX];
+    uint64_t before[PLACES_MAX];
+    uint64_t after[PLACES_MAX];
+    size_t count;
+};
 
-    if (!m || m->flags & MAP_SHARED)
+static bool plant(const struct task *t, const uint64_t *at, size_t count, struct int3s *ret)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct map_entry *m = maps_find(&t->space->maps, at[i]);
+
+        ret->start[i] = at[i] & ~7ull;
+        if (!m || m->flags & MAP_SHARED)
+            return false;
+    }
+    if (tracee_read_words(t->tid, ret->start, count, ret->before) < 0)
         return false;
-    errno = 0;
-    word = ptrace(PTRACE_PEEKTEXT, t->tid, start, 0);
-    if (errno)
-        return false;
-    *ret_word = word;
-    word = (long)(((uint64_t)word & ~(0xffull << shift)) | 0xccull << shift);
-    return ptrace(PTRACE_POKETEXT, t->tid, start, word) == 0;
+    for (size_t i = 0; i < count; i++) {
+        unsigned shift = (unsigned)(at[i] & 7) * 8;
+
+        ret->after[i] = ret->before[i];
+        for (size_t j = 0; j < i; j++)
+            if (ret->start[j] == ret->start[i])
+                ret->after[i] = ret->after[j];
+        ret->after[i] = (ret->after[i] & ~(0xffull << shift)) | 0xccull << shift;
+    }
+    while (n < count && ptrace(PTRACE_POKETEXT, t->tid, ret->start[n], ret->after[n]) == 0)
+        n++;
+    ret->count = n;
+    return n == count;
+}
+
+static void remove_int3s(const struct task *t, const struct int3s *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        ptrace(PTRACE_POKETEXT, t->tid, p->start[i], p->before[i]);
 }
 
 /* To the next stop that means something. */
@@ -210,21 +234,17 @@ static enum leg other_stop(struct session *s, struct task *t, const struct stop 
 /* To whichever of some places comes first. */
 static enum leg go(struct session *s, struct task *t, const uint64_t *to, size_t count)
 {
-    long word[PLACES_MAX];
+    struct int3s int3s = {.count = 0};
     struct stop stop;
-    size_t planted = 0;
-    int error;
+    bool planted = plant(t, to, count, &int3s);
+    int error = planted ? resume(s, t, &stop) : 0;
 
-    while (planted < count && plant(t, to[planted], &word[planted]))
-        planted++;
-    error = planted ? resume(s, t, &stop) : -EFAULT;
-    for (size_t i = planted; i-- > 0;) /* two may share a word */
-        ptrace(PTRACE_POKETEXT, t->tid, to[i] & ~7ull, word[i]);
-    if (planted == 0)
+    remove_int3s(t, &int3s);
+    if (!planted)
         return single_step(s, t) ? LEG_MISSED : LEG_OVER;
     if (error)
         return LEG_OVER;
-    for (size_t i = 0; i < planted && stop.kind == STOP_SIGNAL && stop.signal == SIGTRAP; i++) {
+    for (size_t i = 0; i < count && stop.kind == STOP_SIGNAL && stop.signal == SIGTRAP; i++) {
         if (t->regs.rip != to[i] + 1)
             continue;
         t->regs.rip = to[i];
@@ -385,6 +405,12 @@ struct path {
     uint64_t at;
     bool here;    /* the task stands there */
     bool counted; /* `place` counts it already */
+    struct {
+        uint64_t address; /* what the rest is about */
+        bool exact;       /* as of traps_original_ip() */
+        bool own;
+        bool enters_blob;
+    } spot;
     uint64_t returns[RETURNS_MAX];
     size_t depth;
     uint64_t code_start;
@@ -394,6 +420,7 @@ struct path {
 
 enum way {
     WAY_KNOWN,
+    WAY_BRANCH,    /* the registers there decide between two */
     WAY_REGISTERS, /* they decide: the task has to come here first */
     WAY_STEP,      /* one single step shows it */
     WAY_SEEK,      /* through a library to the program's own code */
@@ -411,16 +438,28 @@ static const uint8_t *code_at(struct path *p, size_t *ret_length)
     return p->code + (p->at - p->code_start);
 }
 
-/* At the start of an instruction that the blob answers: it keeps its state in the page, where
+/* At the start of an instruction that the blob answers? It keeps its state in the page, where
  * another task would destroy it, so nobody may be stopped on the way. */
-static bool enters_blob(const struct task *t, uint64_t address)
+static bool enters_blob(const struct image_where *where)
 {
-    struct image_where where = space_locate(t->space, address);
+    if (where->place == IMAGE_STUB_HEAD)
+        return where->point == IMAGE_POINT_CALL;
+    return where->place == IMAGE_START && where->point != IMAGE_POINT_TICK &&
+           where->point != IMAGE_POINT_ATOMIC;
+}
 
-    if (where.place == IMAGE_STUB_HEAD)
-        return where.point == IMAGE_POINT_CALL;
-    return where.place == IMAGE_START && where.point != IMAGE_POINT_TICK &&
-           where.point != IMAGE_POINT_ATOMIC;
+/* Fills p->spot. */
+static void look(struct path *p)
+{
+    struct image_where where;
+
+    if (p->spot.address == p->at)
+        return;
+    where = space_locate(p->t->space, p->at);
+    p->spot.address = p->at;
+    p->spot.exact = traps_is_exact(p->at, &where);
+    p->spot.own = is_own(p->t, p->at);
+    p->spot.enters_blob = enters_blob(&where);
 }
 
 /* What a walk does not go over: what enters the kernel, what traps (its SIGTRAP would look like
@@ -431,7 +470,7 @@ static bool at_barrier(struct path *p)
     size_t length;
     const uint8_t *code = code_at(p, &length);
 
-    if (length < 2 || enters_blob(p->t, p->at) ||
+    if (length < 2 || p->spot.enters_blob ||
         (p->at >= RECORDER_BLOB_ADDRESS && p->at < RECORDER_BLOB_ADDRESS + RECORDER_BLOB_SIZE))
         return true;
     switch (code[0]) {
@@ -453,23 +492,22 @@ static bool at_barrier(struct path *p)
 static bool arrived(struct path *p)
 {
     struct sched_slice *place = &p->place;
+    const uint8_t *code;
     size_t length;
-    bool exact;
 
-    traps_original_of(p->t, p->at, &exact);
-    if (p->left ==
-        0) /* never inside a stub's own instructions: its registers hold counters there */
-        return exact;
+    /* never inside a stub's own instructions: its registers hold counters there */
+    if (p->left == 0)
+        return p->spot.exact;
     p->left--;
-    if (place->own && !is_own(p->t, p->at))
+    if (place->own && !p->spot.own)
         return false;
     if (place->steps == 0)
-        return exact;
+        return p->spot.exact;
     place->steps--;
-    if (!exact || !place->accesses)
+    if (!p->spot.exact || !place->accesses)
         return false;
-    code_at(p, &length);
-    return image_accesses_memory(code_at(p, &length), length) && --place->accesses == 0;
+    code = code_at(p, &length);
+    return image_accesses_memory(code, length) && --place->accesses == 0;
 }
 
 static void push_return(struct path *p, uint64_t address)
@@ -525,25 +563,23 @@ static enum way next_of(struct path *p, uint64_t *ret)
     enum way way = WAY_KNOWN;
     struct decoded d;
     uint64_t end;
-    bool exact;
 
     if (!decode(code, length, &d))
         return p->here ? WAY_STEP : WAY_REGISTERS;
-    traps_original_of(p->t, p->at, &exact);
     *ret = end = p->at + d.length;
     switch (d.flow) {
     case FLOW_NEXT:
         return WAY_KNOWN;
     case FLOW_BRANCH:
-        if (!exact)
+        if (!p->spot.exact)
             return WAY_KNOWN;
         if (!p->here)
-            return WAY_REGISTERS;
+            return WAY_BRANCH;
         if (holds(d.condition, p->t->regs.eflags))
             *ret += (uint64_t)d.relative;
         return WAY_KNOWN;
     case FLOW_BRANCH_SHORT:
-        return !exact ? WAY_KNOWN : p->here ? WAY_STEP : WAY_REGISTERS;
+        return !p->spot.exact ? WAY_KNOWN : p->here ? WAY_STEP : WAY_REGISTERS;
     case FLOW_CALL:
         push_return(p, end);
         *ret += (uint64_t)d.relative;
@@ -572,16 +608,16 @@ static enum way follow(struct path *p)
         uint64_t next = 0;
         enum way way;
 
+        look(p);
         if (!p->counted && arrived(p))
             return WAY_END;
         p->counted = true;
         if (at_barrier(p))
             return WAY_END;
-        if (p->place.own && !is_own(p->t, p->at)) {
+        if (p->place.own && !p->spot.own) {
             if (p->depth == 0)
                 return p->here ? WAY_SEEK : WAY_REGISTERS;
-            next = p->returns[--p->depth];
-            p->at = next;
+            p->at = p->returns[--p->depth];
             p->counted = p->here = false;
             return WAY_REGISTERS; /* whatever happens there meanwhile */
         }
@@ -591,6 +627,75 @@ static enum way follow(struct path *p)
         p->at = next;
         p->here = p->counted = false;
     }
+}
+
+/* The ways from a path's end at a branch on. */
+struct fan {
+    struct path path[FAN_MAX];
+    enum way way[FAN_MAX];
+    size_t count;
+};
+
+/* The i-th of them goes on behind its branch, both ways. */
+static void split(struct fan *f, size_t i)
+{
+    struct path *taken = &f->path[i], *other = &f->path[f->count];
+    struct decoded d;
+    size_t length;
+    const uint8_t *code = code_at(taken, &length);
+
+    if (!decode(code, length, &d)) {
+        f->way[i] = WAY_REGISTERS;
+        return;
+    }
+    taken->counted = false;
+    *other = *taken;
+    other->at += d.length;
+    taken->at += d.length + (uint64_t)d.relative;
+    f->way[i] = follow(taken);
+    f->way[f->count++] = follow(other);
+}
+
+/* Both ways on from every branch, while there is room: a stop costs more than several int3. */
+static void spread(struct fan *f)
+{
+    bool found = true;
+
+    while (found) {
+        found = false;
+        for (size_t i = 0, n = f->count; i < n && f->count < FAN_MAX; i++) {
+            if (f->way[i] != WAY_BRANCH)
+                continue;
+            split(f, i);
+            found = true;
+        }
+    }
+}
+
+/* To one of the ends of the ways on from p, which becomes p. */
+static enum leg go_on(struct session *s, struct task *t, struct path *p, enum way *way)
+{
+    struct fan f = {.count = 1};
+    uint64_t to[FAN_MAX];
+    enum leg leg;
+
+    f.path[0] = *p;
+    f.way[0] = *way;
+    spread(&f);
+    for (size_t i = 0; i < f.count; i++) {
+        to[i] = f.path[i].at;
+        if (to[i] == t->regs.rip) /* an int3 there would trap at once */
+            return go(s, t, &p->at, 1);
+    }
+    leg = go(s, t, to, f.count);
+    for (size_t i = 0; i < f.count && leg == LEG_ARRIVED; i++) {
+        if (to[i] != t->regs.rip)
+            continue;
+        *p = f.path[i];
+        *way = f.way[i];
+        break;
+    }
+    return leg;
 }
 
 /* One move. False: the walk is over. */
@@ -606,14 +711,12 @@ static bool move(struct session *s, struct task *t, struct path *p)
     else if (way == WAY_STEP || p->at == t->regs.rip)
         leg = single_step(s, t) ? LEG_ARRIVED : LEG_OVER;
     else
-        leg = go(s, t, &p->at, 1);
-    if (leg == LEG_OVER) {
+        leg = go_on(s, t, p, &way);
+    if (leg == LEG_OVER)
         p->t = NULL;
+    if (leg != LEG_ARRIVED)
         return false;
-    }
-    if (leg == LEG_MISSED)
-        return false;
-    p->counted = p->counted && p->at == t->regs.rip && way == WAY_REGISTERS;
+    p->counted = p->counted && p->at == t->regs.rip && (way == WAY_REGISTERS || way == WAY_BRANCH);
     p->at = t->regs.rip;
     p->here = true;
     return way != WAY_END;
