@@ -35,7 +35,7 @@ uint32_t record_guards_from_environment(void)
 const char *record_verdict_name(enum record_verdict verdict)
 {
     static const char *const names[RECORD_VERDICT_COUNT] = {
-        "exited", "deadlock", "timeout", "virtual timeout", "unsupported", "interrupted"};
+        "exited", "deadlock", "timeout", "virtual timeout", "unsupported", "interrupted", "limit"};
 
     return names[verdict];
 }

@@ -14,6 +14,7 @@
 #include "recorder/base/log.h"
 #include "recorder/record/fds.h"
 #include "recorder/record/futexes.h"
+#include "recorder/record/limits.h"
 #include "recorder/record/patches.h"
 #include "recorder/record/signal.h"
 #include "recorder/record/stack.h"
@@ -129,6 +130,8 @@ void process_task_dead(struct session *s, struct task *t, int status)
 {
     struct process *p = t->process;
 
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !t->kill_signal)
+        limits_killed_from_outside(s, t);
     t->state = TASK_DEAD;
     if (s->current == t) {
         s->reason = SCHED_EXITED;
@@ -301,6 +304,8 @@ static bool deliver_fatal(struct session *s, struct task *t, int signal)
     struct stop stop;
     int let_through = 0;
 
+    if (dumps_core(signal))
+        limits_no_core(t);
     syscall(SYS_tgkill, t->process->tgid, t->tid, signal);
     do {
         int got;

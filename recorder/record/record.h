@@ -16,6 +16,8 @@
 #include "recorder/trace/trace.h"
 #include "rrtest/stacks.h"
 
+#define RECORD_OUTPUT_END 65536 /* bytes kept of the end of output that was cut */
+
 /* One `inject:` entry. */
 struct record_injection {
     int signal;  /* number */
@@ -55,7 +57,19 @@ struct record_options {
      * 256: none; the signal that kills it, 0: none. */
     int expected_exit;
     int expected_signal;
-    uint64_t output_limit;       /* bytes of stdout+stderr kept; 0: default 64 MiB */
+    /* Of all tasks together, bytes: anonymous and shared memory, files in the run's own TMPDIR, and
+     * what the recorder holds for trace and output. Looked at every 10 ms of wall time, so runs
+     * with one seed may end at different points. 0: none */
+    uint64_t memory_limit;
+    uint32_t process_limit; /* at a time, unreaped ones included; 0: none */
+    uint32_t task_limit;    /* threads of all processes at a time; 0: the most there can be, 4096 */
+    /* Bytes kept of each of stdout and stderr, and in a trace held in memory; of what comes beyond,
+     * only the end is kept. 0: default 64 MiB */
+    uint64_t output_limit;
+    /* A trace in memory that is larger than this goes on in an unlinked file. 0: a quarter of
+     * memory_limit, at most 512 MiB */
+    uint64_t trace_memory;
+    const char *spill_directory; /* for that file; NULL: $TMPDIR or /var/tmp */
     const char *image_cache;     /* directory; NULL: $XDG_CACHE_HOME/rrtest or ~/.cache/rrtest */
     const char *trace_directory; /* stream the trace there; NULL: in memory (result->trace) */
     bool no_trace;               /* keep nothing at all (only schedule and verdict are wanted) */
@@ -92,6 +106,7 @@ enum record_verdict {
     RECORD_VERDICT_VIRTUAL_TIMEOUT,
     RECORD_VERDICT_UNSUPPORTED, /* the program did something that is not modelled; message tells */
     RECORD_VERDICT_INTERRUPTED,
+    RECORD_VERDICT_LIMIT, /* one of the limits above; message tells which */
     RECORD_VERDICT_COUNT
 };
 const char *record_verdict_name(enum record_verdict verdict);
@@ -120,6 +135,9 @@ struct record_result {
     struct sched_length learned;
     char *output[2]; /* owned: stdout, stderr of the run (NUL-terminated, lengths below) */
     size_t output_length[2];
+    uint64_t output_total[2]; /* bytes written; more than output_length: the rest was cut off */
+    char *output_end[2]; /* owned: where it was cut, the last of it, RECORD_OUTPUT_END at most */
+    size_t output_end_length[2];
     struct trace_writer *trace; /* owned; NULL when streamed or no_trace */
     struct trace_meta meta;     /* for trace_writer_keep() */
 };
