@@ -236,8 +236,8 @@ YAML
 run rrtest run suite.yaml --seed 1
 expect_status 1
 expect_stdout_has "deadlock"
-expect_stdout_has "task 1"
-expect_stdout_has "task 2"
+expect_stdout_has "task 0 "
+expect_stdout_has "task 0.1 "
 expect_stdout_has "futex"
 
 case_begin "inject: a signal arrives, and only where asked for"

@@ -320,4 +320,54 @@ run rrtest dump --stacks --patches trace
 expect_status 2
 expect_stderr_has "--patches and --stacks"
 
+# ---- stacks of a replay ------------------------------------------------------------------------
+
+# replays_stacks RECORD-ARGUMENTS...: at the end, the replayed tasks stand where the recorded ones did
+replays_stacks() {
+    record "$@"
+    run rrtest dump --stacks trace
+    grep '^    #' "$OUT" >recorded
+    run rrtest replay --stacks trace
+    expect_status 0
+    grep '^    #' "$OUT" >replayed
+    expect [ "$(wc -l <recorded)" -ge 5 ]
+    expect_same recorded replayed
+}
+
+case_begin "replay shows the stacks too, from the trace alone"
+cp "$PROGRAMS/stuck" program
+for patching in static lazy off; do
+    for strategy in round-robin random; do
+        replays_stacks --patching $patching --strategy $strategy ./program deadlock
+        replays_stacks --patching $patching --strategy $strategy ./program handler
+    done
+    replays_stacks --patching $patching ./program crash
+    replays_stacks --patching $patching "$PROGRAMS/ends" fault
+    replays_stacks --patching $patching "$PROGRAMS/ends_static" inlined
+done
+record ./program deadlock
+run rrtest replay --stacks trace
+cp "$OUT" before
+rm program
+run rrtest replay --stacks trace
+expect_status 0
+expect_same before "$OUT"
+
+case_begin "replay shows the stacks behind any event"
+record "$PROGRAMS/stuck" deadlock
+number=$(rrtest dump trace | awk '/entry futex\(.*FUTEX_WAIT_BITSET/ { print $1; exit }')
+run rrtest replay trace --stacks --at "$number"
+expect_status 0
+expect_stdout_has "behind event $number:"
+expect_stdout_matches '^  task 0: waits in a system call$'
+expect_stdout_matches ' deadlock\+0x[0-9a-f]+ \(stuck\.c:[0-9]+\) \[stuck\]$'
+expect_stdout_matches '^  task 0\.1 \(tid [0-9]+\): runs$'
+expect_stdout_lacks take_both
+run rrtest replay trace --stacks --at 1000000
+expect_status 125
+expect_stderr_has "no event 1000000"
+run rrtest replay trace --at 3
+expect_status 125
+expect_stderr_has "--at needs --stacks"
+
 finish
