@@ -144,12 +144,12 @@ static void tell(const struct record_target *t, const struct record_result *resu
     const char *colon = result->stacks.count > 0 ? ":" : "";
     const char *message = result->message ? result->message : "";
 
-    if (!*message && *colon)
-        message = plain ? "the tasks at its end" : "its tasks then";
+    if (!*message && *colon && !plain)
+        message = "its tasks then";
     if (!plain || (!t->quiet && *message))
         command_fail(0, "%s%s%s%s", plain ? "note" : record_verdict_name(result->verdict),
                      *message ? ": " : "", message, colon);
-    if (!plain || !t->quiet)
+    if (!plain || (!t->quiet && *message))
         tell_stacks(&result->stacks);
     for (size_t i = 0; !t->quiet && i < result->note_count; i++)
         command_fail(0, "note: %s", result->notes[i]);
