@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "harness/value/value.h"
+#include "recorder/base/words.h"
 
 #define SHOWN_MAX 60
 /* libyaml takes time quadratic in the depth of nesting and in the number of anchors; no suite needs
@@ -294,7 +295,7 @@ static const char *key_name(const void *context, size_t index)
 static int unknown_key(struct node_reader *r, const yaml_node_t *node, const char *what,
                        const char *name, const struct node_key *keys)
 {
-    const char *nearest = value_nearest(name, key_name, keys);
+    const char *nearest = words_nearest(name, key_name, keys);
     char known[512] = "";
     size_t used = 0;
 

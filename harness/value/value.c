@@ -9,8 +9,8 @@
 #include <string.h>
 
 #define NS_PER_S 1000000000ull
+#define SIZE_LIMIT (1ull << 50)
 #define DURATION_MAX (100ull * 365 * 24 * 3600 * NS_PER_S)
-#define WORD_MAX 64
 
 int value_parse_u64(const char *text, uint64_t *ret)
 {
@@ -110,19 +110,31 @@ int value_parse_duration(const char *text, uint64_t *ret_ns)
     return -EINVAL;
 }
 
-void value_format_duration(uint64_t ns, char *text, size_t size)
+int value_parse_size(const char *text, uint64_t *ret_bytes)
 {
-    double s = (double)ns / 1e9;
+    static const char units[] = "BKMGT";
+    const char *suffix = text + strspn(text, "0123456789.");
+    const char *unit = *suffix ? strchr(units, *suffix) : NULL;
+    const char *at = text;
+    uint64_t scale, value;
+    int error;
 
-    if (ns >= 60 * NS_PER_S)
-        snprintf(text, size, "%" PRIu64 "m%02us", (uint64_t)(ns / (60 * NS_PER_S)),
-                 (unsigned)(ns / NS_PER_S % 60));
-    else if (ns >= 10 * NS_PER_S)
-        snprintf(text, size, "%.1fs", s);
-    else if (ns >= NS_PER_S)
-        snprintf(text, size, "%.2fs", s);
-    else
-        snprintf(text, size, "%.0fms", s * 1e3);
+    if (strcmp(text, "none") == 0) {
+        *ret_bytes = 0;
+        return 0;
+    }
+    if (!unit || (suffix[1] && (*suffix == 'B' || strcmp(suffix + 1, "iB") != 0)))
+        return -EINVAL;
+    scale = 1ull << (10 * (unit - units));
+    error = parse_decimal(&at, scale, &value);
+    if (error)
+        return error;
+    if (at != suffix)
+        return -EINVAL;
+    if (value == 0 || value > SIZE_LIMIT)
+        return -ERANGE;
+    *ret_bytes = value;
+    return 0;
 }
 
 int value_parse_probability(const char *text, double *ret)
@@ -172,55 +184,4 @@ void value_shell_quote(struct bytes *out, const char *text)
             bytes_append(out, text, 1);
     }
     bytes_append(out, "'", 1);
-}
-
-/* Levenshtein distance; both words at most WORD_MAX long. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[WORD_MAX + 1];
-    size_t width = strlen(b);
-
-    for (size_t j = 0; j <= width; j++)
-        row[j] = j;
-    for (size_t i = 0; a[i]; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i + 1;
-        for (size_t j = 0; j < width; j++) {
-            size_t best = diagonal + (a[i] != b[j]);
-
-            diagonal = row[j + 1];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (diagonal + 1 < best)
-                best = diagonal + 1;
-            row[j + 1] = best;
-        }
-    }
-    return row[width];
-}
-
-const char *value_nearest(const char *word, const char *(*next)(const void *context, size_t index),
-                          const void *context)
-{
-    const char *nearest = NULL;
-    size_t length = strlen(word);
-    size_t best = length / 3 + 1;
-    const char *candidate;
-
-    if (length > WORD_MAX)
-        return NULL;
-    for (size_t i = 0; (candidate = next(context, i)) != NULL; i++) {
-        size_t d;
-
-        if (strlen(candidate) > WORD_MAX)
-            continue;
-        d = distance(word, candidate);
-        if (d <= best && d < strlen(candidate)) {
-            if (d < best || !nearest)
-                nearest = candidate;
-            best = d;
-        }
-    }
-    return nearest;
 }

@@ -35,7 +35,7 @@ struct file_facts {
     struct {
         uint64_t device;
         bool renumbered; /* the device number varies too */
-    } device[4];
+    } device[5];
 };
 
 static int64_t from_timespec(const struct timespec *t)
@@ -185,6 +185,9 @@ static void learn_devices(struct session *s)
     }
     if (fstat(s->area.memfd, &st) == 0)
         add_device(f, &st, false);
+    snprintf(path, sizeof(path), "/proc/%d/root/dev/shm", s->tasks->tid);
+    if (s->place && s->place->own_shm && stat(path, &st) == 0)
+        add_device(f, &st, true);
     if (pipe2(pair, O_CLOEXEC) == 0) {
         if (fstat(pair[0], &st) == 0) {
             add_device(f, &st, false);
