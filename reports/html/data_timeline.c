@@ -67,8 +67,23 @@ static void put_places(struct bytes *to, const struct timeline *t)
     put(to, "]");
 }
 
-enum column { KIND, FLAGS, TASK, STEP, STEPS, CLOCK, CLOCKS, EVENT, TICKS, TEXT, DETAIL, PLACE,
-              TARGET, CAUSE, COLUMN_COUNT };
+enum column {
+    KIND,
+    FLAGS,
+    TASK,
+    STEP,
+    STEPS,
+    CLOCK,
+    CLOCKS,
+    EVENT,
+    TICKS,
+    TEXT,
+    DETAIL,
+    PLACE,
+    TARGET,
+    CAUSE,
+    COLUMN_COUNT
+};
 
 static uint64_t value_of(const struct timeline_item *i, enum column column)
 {
@@ -123,9 +138,9 @@ static void put_column(struct bytes *to, const struct timeline *t, const char *n
 void html_timeline(const struct timeline *t, struct bytes *ret)
 {
     static const char *const names[COLUMN_COUNT] = {
-        [KIND] = "kind",   [FLAGS] = "flags", [TASK] = "task",     [STEP] = "step",
-        [STEPS] = "steps", [CLOCK] = "clock", [CLOCKS] = "clocks", [EVENT] = "event",
-        [TICKS] = "ticks", [TEXT] = "text",   [DETAIL] = "detail", [PLACE] = "place",
+        [KIND] = "kind",     [FLAGS] = "flags", [TASK] = "task",     [STEP] = "step",
+        [STEPS] = "steps",   [CLOCK] = "clock", [CLOCKS] = "clocks", [EVENT] = "event",
+        [TICKS] = "ticks",   [TEXT] = "text",   [DETAIL] = "detail", [PLACE] = "place",
         [TARGET] = "target", [CAUSE] = "cause",
     };
 

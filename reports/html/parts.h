@@ -12,7 +12,8 @@ void html_data(const struct report_session *session, struct bytes *ret);
 /* One timeline as JSON; may hold '<'. */
 void html_timeline(const struct timeline *timeline, struct bytes *ret);
 
-/* page.html with style.css and the files of app/ in it (embed.cmake), and a mark where the data go. */
+/* page.html with style.css and the files of app/ in it (embed.cmake), and a mark where the data go.
+ */
 extern const unsigned char html_page[];
 extern const unsigned long html_page_length;
 #define HTML_DATA_MARK "<!--DATA-->"

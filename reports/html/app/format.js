@@ -37,15 +37,17 @@ const format = (() => {
         return size < 1048576 ? `${(size / 1024).toFixed(1)} KiB` : `${(size / 1048576).toFixed(1)} MiB`;
     }
 
-    /* As many digits as the number of runs can support. */
+    /* Two digits at most, one below 1 %, and never a rounded 0 or 100. */
     function percent(fraction) {
         const value = fraction * 100;
 
         if (value === 0 || value === 100)
             return `${value} %`;
-        if (value < 0.1)
-            return "< 0.1 %";
-        return `${value.toFixed(value < 10 || value > 90 ? 1 : 0)} %`;
+        if (value < 1)
+            return `${Number(value.toPrecision(1))} %`;
+        if (value > 99)
+            return `${Math.min(Number(value.toFixed(1)), 99.9)} %`;
+        return `${value.toFixed(value < 10 ? 1 : 0)} %`;
     }
 
     function baseName(path) {

@@ -68,7 +68,7 @@ const overview = (() => {
         const left = test.rateLow * 100;
         const width = Math.max((test.rateHigh - test.rateLow) * 100, 0.5);
 
-        return element("span.rate", {
+        return element(test.failed === 0 ? "span.rate.is-none" : "span.rate", {
             title: `${test.failed} of ${test.runs} runs failed; with 95 % confidence the rate lies between ` +
                 `${format.percent(test.rateLow)} and ${format.percent(test.rateHigh)} (Clopper-Pearson)`,
         },
@@ -119,7 +119,7 @@ const overview = (() => {
                 cell("failed", test.failed > 0 ? format.count(test.failed) : element("span.muted", null, "0")),
                 cell("rate", rate(test)),
                 cell("schedules", different(test)),
-                cell("time", format.duration(test.wall))),
+                cell("time", test.wall > 0 ? format.duration(test.wall) : element("span.muted", null, "–"))),
             test.failures.length > 0
                 ? element("tr.failures", null, element("td", {colspan: "7"},
                     element("ul", {"aria-label": `failures of ${test.name}`},

@@ -2,9 +2,14 @@
 const timeline = (() => {
     const {element} = dom;
     const {AXES} = timelineScale;
-    const {LANE, RULER, GUTTER, SPANS} = timelineDraw;
+    const {RULER, GUTTER, SPANS} = timelineDraw;
     const NARROW = 640;
+    const LANE = 52;
+    const LANE_NARROW = 62; /* the task's name stands in the lane */
+    const BOX_MAX = 620;
     const LISTED = 200;
+    const FEW_TASKS = 12;
+    const MOST_AT_FIRST = 1500; /* steps */
     const QUIET_AT_FIRST = ["instruction", "patch"];
     let current = null; /* the view that is on the page */
 
@@ -22,12 +27,14 @@ const timeline = (() => {
             pinned: -1,
             scroll: 0,
             gutter: true,
+            lane: LANE,
             selection: null,
             size: {width: 300, height: 200},
             mapHeight: 44,
             caused: [...Array(data.count).keys()].filter((i) => data.cause[i]),
             mergedEdge: {step: data.mergedStep, clock: 0},
-            mayShowAll: true,
+            order: data.tasks.map((_, task) => task), /* tasks that have lanes, from the top */
+            rows: data.tasks.map((_, task) => task),  /* where; -1: no lane */
         };
     }
 
@@ -59,12 +66,17 @@ const timeline = (() => {
     function resize(view) {
         const ratio = window.devicePixelRatio || 1;
         const width = view.box.clientWidth;
-        const height = view.box.clientHeight;
 
         if (width === 0)
             return;
-        view.size = {width, height};
         view.gutter = width >= NARROW;
+        view.lane = view.gutter ? LANE : LANE_NARROW;
+        const whole = view.order.length * view.lane + RULER + 6;
+        const height = Math.min(whole, BOX_MAX);
+
+        view.box.style.height = `${height}px`;
+        view.space.style.height = `${whole - height}px`;
+        view.size = {width, height};
         view.scale.left = view.gutter ? GUTTER : 0;
         view.scale.width = width - view.scale.left;
         for (const [canvas, w, h] of [[view.canvas, width, height], [view.mapCanvas, width, view.mapHeight]]) {
@@ -101,13 +113,15 @@ const timeline = (() => {
     }
 
     function revealLane(view, task) {
-        const top = task * LANE;
+        if (view.rows[task] < 0)
+            setLanes(view, true);
+        const top = view.rows[task] * view.lane;
         const room = view.size.height - RULER;
 
         if (top < view.box.scrollTop)
             view.box.scrollTop = top;
-        else if (top + LANE > view.box.scrollTop + room)
-            view.box.scrollTop = top + LANE - room;
+        else if (top + view.lane > view.box.scrollTop + room)
+            view.box.scrollTop = top + view.lane - room;
     }
 
     function pin(view, i, reveal) {
@@ -155,10 +169,11 @@ const timeline = (() => {
 
     function otherLane(view, by) {
         const {data} = view;
-        const from = view.pinned >= 0 ? data.task[view.pinned] : by > 0 ? -1 : data.tasks.length;
+        const from = view.pinned >= 0 ? view.rows[data.task[view.pinned]] : by > 0 ? -1 : view.order.length;
         const at = view.pinned >= 0 ? start(view, view.pinned) : view.scale.from;
 
-        for (let task = from + by; task >= 0 && task < data.tasks.length; task += by) {
+        for (let row = from + by; row >= 0 && row < view.order.length; row += by) {
+            const task = view.order[row];
             let best = -1;
 
             for (let i = 0; i < data.count; i++) {
@@ -360,8 +375,8 @@ const timeline = (() => {
         "=": (v) => v.scale.zoom(0.7),
         "-": (v) => v.scale.zoom(1 / 0.7),
         0: (v) => v.scale.fit(),
-        Home: (v) => v.scale.set(-1e18, -1e18 + v.scale.to - v.scale.from),
-        End: (v) => toEnd(v),
+        Home: (v) => v.scale.toStart(v.scale.to - v.scale.from),
+        End: (v) => v.scale.toEnd(v.scale.to - v.scale.from),
         n: (v) => step(v, 1),
         p: (v) => step(v, -1),
         Escape: (v) => pin(v, -1),
@@ -392,25 +407,33 @@ const timeline = (() => {
         view.mapCanvas.addEventListener("pointermove", (e) => { if (e.buttons) to(e); });
     }
 
-    /* ---- where to look first ---- */
+    /* ---- which tasks, and where to look first ---- */
 
-    function toEnd(view) {
-        const width = view.scale.to - view.scale.from;
+    /* Lanes for all tasks, or for those that were there in what is in view now. */
+    function setLanes(view, all) {
+        const {data, scale} = view;
+        const there = data.tasks.map((t) => all ||
+            (t[AXES[scale.axis].end] >= scale.from && t[AXES[scale.axis].start] <= scale.to));
 
-        view.scale.set(view.scale.total() * 1.02 - width, view.scale.total() * 1.02);
+        view.order = data.tasks.map((_, task) => task).filter((task) => there[task]);
+        view.rows = data.tasks.map(() => -1);
+        view.order.forEach((task, row) => { view.rows[task] = row; });
+        view.laneButton.textContent = all ? "Tasks in view only" : `All ${data.tasks.length} tasks`;
+        view.allLanes = all;
+        resize(view);
     }
 
     /* A start is the same in every run; what went wrong comes after the first task was made. */
     function firstLook(view) {
         const {data, scale} = view;
         const clone = data.kind.findIndex((k) => data.kinds[k] === "clone");
-        const last = scale.total() * 1.02;
 
         scale.fit();
         if (clone >= 0 && data.step[clone] > data.steps * 0.15)
-            scale.set(data.step[clone] - (last - data.step[clone]) * 0.04, last);
-        if (last - scale.from > 4000)
-            scale.set(last - 4000, last);
+            scale.toEnd((scale.total() - data.step[clone]) * 1.1);
+        if (scale.to - scale.from > MOST_AT_FIRST)
+            scale.toEnd(MOST_AT_FIRST * 0.4);
+        setLanes(view, data.tasks.length <= FEW_TASKS);
     }
 
     /* ---- the parts of the page ---- */
@@ -434,6 +457,9 @@ const timeline = (() => {
             type: "button", "aria-label": label, title: label, onclick: () => { action(); paintSoon(view); },
         }, text);
 
+        view.laneButton = element("button.tool", {
+            type: "button", hidden: view.data.tasks.length < 3, onclick: () => { setLanes(view, !view.allLanes); paintSoon(view); },
+        });
         view.foundText = element("span.found", {role: "status"});
         view.searchBox = element("input", {
             type: "search", placeholder: "Search the timeline", "aria-label": "Search the timeline",
@@ -451,7 +477,8 @@ const timeline = (() => {
                 button("Zoom in (+)", "+", () => view.scale.zoom(0.6)),
                 button("Zoom out (−)", "−", () => view.scale.zoom(1 / 0.6)),
                 button("Show the whole run (0)", "Fit", () => view.scale.fit()),
-                button("Go to the end (End)", "End", () => toEnd(view))),
+                button("Go to the end (End)", "End", () => view.scale.toEnd(view.scale.to - view.scale.from)),
+                view.laneButton),
             element("span.search", null, view.searchBox,
                 button("The one before", "‹", () => toFound(view, -1)),
                 button("The next one", "›", () => toFound(view, 1)),
@@ -490,16 +517,14 @@ const timeline = (() => {
 
     function build(view) {
         const {data} = view;
-        const lanes = data.tasks.length * LANE;
 
         view.canvas = element("canvas.lanes");
         view.mapCanvas = element("canvas.map", {"aria-hidden": "true"});
         view.tip = element("div.tip", {role: "tooltip", hidden: true});
         view.details = element("div.pin", {hidden: true, role: "region", "aria-label": "Pinned item"});
         view.listBox = element("div.item-list", {hidden: true});
-        view.box = element("div.lane-box", {style: `height:${Math.min(lanes + RULER + 6, 560)}px`},
-            view.canvas,
-            element("div.lane-space", {style: `height:${Math.max(0, lanes + RULER - Math.min(lanes + RULER + 6, 560))}px`}));
+        view.space = element("div");
+        view.box = element("div.lane-box", null, view.canvas, view.space);
         view.frameBox = element("div.lane-frame", {
             tabindex: "0", role: "application",
             "aria-label": `Timeline of ${format.plural(data.tasks.length, "task")}, ${format.plural(data.steps, "step")}, ` +
@@ -512,7 +537,8 @@ const timeline = (() => {
         return element("div.timeline", null,
             caveats(data), tools(view), view.frameBox, view.mapCanvas, legend(view),
             element("p.keys.muted", null,
-                "Wheel zooms, drag pans, shift and drag zooms to a part, a click pins. Keys: ← → + − 0, n and p from item to item, ↑ ↓ other tasks."),
+                "Wheel zooms, drag pans, shift and drag zooms to a part, a click pins. Keys: ← → + − 0, n and p from item to item, ↑ ↓ other tasks.",
+                data.kind.some((k) => data.kinds[k] === "signal") ? " A filled diamond is an injected signal, a hollow one the program's own." : ""),
             view.details, view.listBox);
     }
 

@@ -79,7 +79,7 @@ const timelineDetails = (() => {
         const list = [];
 
         if (at)
-            list.push(["Where", at.text, at.full]);
+            list.push([kind === "run" ? "Stopped at" : "Where", at.text, at.full]);
         if (handler)
             list.push(["Handler", handler.text, handler.full]);
         if (data.detail[i] && kind !== "run")

@@ -1,7 +1,6 @@
 /* Painting a timeline on canvas: lanes, spans, marks, arrows, and the small map of the whole. Only
  * what is in view is looked at, and no two marks of a kind on the same pixels. */
 const timelineDraw = (() => {
-    const LANE = 46;
     const RULER = 26;
     const GUTTER = 190;
     const SPANS = new Set(["run", "wait", "lock", "merged"]);
@@ -46,7 +45,7 @@ const timelineDraw = (() => {
     }
 
     function palette() {
-        const names = ["run", "wait", "lock", "merged", ...Object.keys(SHAPES), "panel", "stripe", "line", "text", "muted", "accent", "found"];
+        const names = ["run", "wait", "lock", "merged", ...Object.keys(SHAPES), "onRun", "panel", "stripe", "line", "text", "muted", "accent", "found"];
 
         return Object.fromEntries(names.map((n) => [n, theme.color(`t-${n}`) || theme.color(n)]));
     }
@@ -141,10 +140,34 @@ const timelineDraw = (() => {
         }
     }
 
-    const laneTop = (view, task) => RULER + task * LANE - view.scroll;
-    const markY = (view, task) => laneTop(view, task) + 12 + (view.gutter ? 0 : 3);
-    const spanY = (view, task) => laneTop(view, task) + 24 + (view.gutter ? 0 : 3);
-    const SPAN_HEIGHT = 15;
+    const laneTop = (view, task) => RULER + view.rows[task] * view.lane - view.scroll;
+    const markY = (view, task) => laneTop(view, task) + view.lane - 36;
+    const spanY = (view, task) => laneTop(view, task) + view.lane - 25;
+    const SPAN_HEIGHT = 17;
+
+    /* In a span that is wide enough: where the task stopped executing, or what it waits in. */
+    function spanText(view, c, i, from, to, y) {
+        const {data, colors} = view;
+        const isRun = data.kinds[data.kind[i]] === "run";
+        const text = isRun ? data.places[data.place[i]][0] : data.strings[data.text[i]].split("(")[0];
+
+        if (!text)
+            return;
+        c.font = view.fonts.small;
+        const width = c.measureText(text).width;
+        if (width + 12 > to - from)
+            return;
+        c.textBaseline = "middle";
+        if (isRun) { /* at its right end: that is where it stopped */
+            c.fillStyle = colors.onRun;
+            c.fillText(text, to - width - 6, y + SPAN_HEIGHT / 2 + 0.5);
+            return;
+        }
+        c.fillStyle = colors.panel;
+        c.fillRect(from + 4, y + 1, width + 6, SPAN_HEIGHT - 2);
+        c.fillStyle = colors.text;
+        c.fillText(text, from + 7, y + SPAN_HEIGHT / 2 + 0.5);
+    }
 
     function spans(view, c, task) {
         const {data, scale, colors} = view;
@@ -161,7 +184,7 @@ const timelineDraw = (() => {
                 return;
             drawn[kind] = Math.max(to, from + 1.5);
             c.fillStyle = kind === "run" ? colors.run : view.hatches[kind];
-            c.fillRect(from, kind === "run" ? y : y + 3, Math.max(to - from, 1.5), kind === "run" ? SPAN_HEIGHT : SPAN_HEIGHT - 6);
+            c.fillRect(from, kind === "run" ? y : y + 2, Math.max(to - from, 1.5), kind === "run" ? SPAN_HEIGHT : SPAN_HEIGHT - 4);
             if (data.flags[i] & 4 && kind !== "run") { /* never ended: no right edge, but a bar */
                 c.fillStyle = colors[kind];
                 c.fillRect(Math.max(to - 3, from), y, 3, SPAN_HEIGHT);
@@ -170,18 +193,8 @@ const timelineDraw = (() => {
                 c.fillStyle = colors.panel;
                 c.fillRect(to - 0.75, y, 0.75, SPAN_HEIGHT);
             }
-            if (kind !== "run" && to - from > 60) {
-                const text = data.strings[data.text[i]].split("(")[0];
-
-                c.font = view.fonts.small;
-                const width = c.measureText(text).width;
-                if (width + 14 < to - from) {
-                    c.fillStyle = colors.panel;
-                    c.fillRect(from + 5, y + 2, width + 6, SPAN_HEIGHT - 4);
-                    c.fillStyle = colors.text;
-                    c.fillText(text, from + 8, y + SPAN_HEIGHT / 2 + 0.5);
-                }
-            }
+            if (to - from > 36)
+                spanText(view, c, i, from, to, y);
         });
         for (const i of view.lanes[task].handlers) {
             if (data[end][i] < scale.from || data[start][i] > scale.to)
@@ -244,13 +257,14 @@ const timelineDraw = (() => {
     function arrows(view, c) {
         const {data, scale} = view;
         const {start, end} = timelineScale.AXES[scale.axis];
-        const visible = view.caused.filter((i) =>
+        const hasLanes = (i) => view.rows[data.task[i]] >= 0 && view.rows[data.task[data.cause[i] - 1]] >= 0;
+        const visible = view.caused.filter((i) => hasLanes(i) &&
             data[end][i] >= scale.from && data[start][data.cause[i] - 1] <= scale.to);
 
         if (visible.length <= 120)
             visible.forEach((i) => arrow(view, c, i, false));
         for (const i of view.caused) {
-            if (i === view.pinned || data.cause[i] - 1 === view.pinned || i === view.hovered)
+            if (hasLanes(i) && (i === view.pinned || data.cause[i] - 1 === view.pinned || i === view.hovered))
                 arrow(view, c, i, true);
         }
     }
@@ -268,11 +282,11 @@ const timelineDraw = (() => {
         c.strokeRect(isSpan ? x - 2 : x - 9, y, span, isSpan ? SPAN_HEIGHT + 4 : 18);
     }
 
-    function labels(view, c, first, last) {
+    function labels(view, c, shown) {
         const {data, colors} = view;
 
         c.textBaseline = "middle";
-        for (let task = first; task < last; task++) {
+        for (const task of shown) {
             const t = data.tasks[task];
             const y = laneTop(view, task);
             const title = `Task ${t.role}`;
@@ -283,14 +297,14 @@ const timelineDraw = (() => {
             if (view.gutter) {
                 const indent = Math.min(t.role.split(".").length - 1, 4) * 10;
 
-                c.fillText(title, 12 + indent, y + 16, GUTTER - 20 - indent);
+                c.fillText(title, 12 + indent, y + view.lane / 2 - 8, GUTTER - 20 - indent);
                 c.font = view.fonts.small;
                 c.fillStyle = colors.muted;
-                c.fillText(rest, 12 + indent, y + 32, GUTTER - 20 - indent);
+                c.fillText(rest, 12 + indent, y + view.lane / 2 + 9, GUTTER - 20 - indent);
             } else {
                 c.font = view.fonts.small;
                 c.fillStyle = colors.muted;
-                c.fillText(`${title} · ${rest}`, 6, y + 6, scaleEnd(view) - 12);
+                c.fillText(`${title} · ${rest}`, 6, y + 9, scaleEnd(view) - 12);
             }
         }
     }
@@ -349,12 +363,12 @@ const timelineDraw = (() => {
         c.setTransform(ratio, 0, 0, ratio, 0, 0);
         c.fillStyle = colors.panel;
         c.fillRect(0, 0, width, height);
-        const first = Math.max(0, Math.floor(view.scroll / LANE));
-        const last = Math.min(data.tasks.length, Math.ceil((view.scroll + height) / LANE));
+        const first = Math.max(0, Math.floor(view.scroll / view.lane));
+        const shown = view.order.slice(first, Math.ceil((view.scroll + height) / view.lane));
 
-        for (let task = first; task < last; task++) {
-            c.fillStyle = task % 2 ? colors.panel : colors.stripe;
-            c.fillRect(0, laneTop(view, task), width, LANE);
+        for (const task of shown) {
+            c.fillStyle = view.rows[task] % 2 ? colors.panel : colors.stripe;
+            c.fillRect(0, laneTop(view, task), width, view.lane);
         }
         merged(view, c, height);
         c.save();
@@ -364,7 +378,7 @@ const timelineDraw = (() => {
         c.fillStyle = colors.panel;
         ruler(view, c, height);
         const {start, end} = timelineScale.AXES[scale.axis];
-        for (let task = first; task < last; task++) {
+        for (const task of shown) {
             const t = data.tasks[task];
             const x = scale.x(t[start]);
 
@@ -398,7 +412,7 @@ const timelineDraw = (() => {
         c.beginPath();
         c.rect(0, RULER - (view.gutter ? 6 : 0), width, height);
         c.clip();
-        labels(view, c, first, last);
+        labels(view, c, shown);
         c.restore();
         if (view.gutter) {
             c.fillStyle = colors.line;
@@ -454,9 +468,9 @@ const timelineDraw = (() => {
     function hit(view, x, y) {
         const {data, scale} = view;
         const {start, end} = timelineScale.AXES[scale.axis];
-        const task = Math.floor((y - RULER + view.scroll) / LANE);
+        const task = view.order[Math.floor((y - RULER + view.scroll) / view.lane)];
 
-        if (y < RULER || task < 0 || task >= data.tasks.length || x < scale.left)
+        if (y < RULER || task === undefined || x < scale.left)
             return -1;
         const lane = view.lanes[task];
         const near = scale.value(scale.left + 8) - scale.from;
@@ -479,5 +493,5 @@ const timelineDraw = (() => {
         return best;
     }
 
-    return {LANE, RULER, GUTTER, SPANS, SHAPES, HOLLOW, mark, palette, hatch, index, main, map, hit, markY, spanY};
+    return {RULER, GUTTER, SPANS, SHAPES, HOLLOW, mark, palette, hatch, index, main, map, hit, markY, spanY};
 })();

@@ -16,25 +16,25 @@ const timelineScale = (() => {
     function make(data) {
         const scale = {axis: "step", from: 0, to: 1, left: 0, width: 100};
         const total = () => Math.max(scale.axis === "step" ? data.steps + 1 : data.clock, AXES[scale.axis].least);
-        /* a little room on both sides, for marks at the very ends */
-        const margin = () => total() * 0.02;
+        const MARGIN = 0.03; /* of what is in view, for marks at the very ends */
+        const most = () => total() / (1 - 2 * MARGIN);
 
         function set(from, to) {
-            const least = AXES[scale.axis].least;
-            const most = total() + 2 * margin();
-            const width = Math.min(Math.max(to - from, least), most);
-            let start = from + (to - from - width) / 2;
+            const width = Math.min(Math.max(to - from, AXES[scale.axis].least), most());
+            const start = from + (to - from - width) / 2;
 
-            start = Math.min(Math.max(start, -margin()), total() + margin() - width);
-            scale.from = start;
-            scale.to = start + width;
+            scale.from = Math.min(Math.max(start, -MARGIN * width), total() + MARGIN * width - width);
+            scale.to = scale.from + width;
         }
 
         Object.assign(scale, {
             set,
             total,
-            fit: () => set(-margin(), total() + margin()),
-            isFit: () => scale.to - scale.from >= (total() + 2 * margin()) * 0.999,
+            fit: () => set(total() / 2 - most(), total() / 2 + most()),
+            /* The last part, `width` of it; the first with toStart. */
+            toEnd: (width) => set(total() * 2, total() * 2 + width),
+            toStart: (width) => set(-total() * 2, width - total() * 2),
+            isFit: () => scale.to - scale.from >= most() * 0.999,
             x: (value) => scale.left + ((value - scale.from) / (scale.to - scale.from)) * scale.width,
             value: (x) => scale.from + ((x - scale.left) / scale.width) * (scale.to - scale.from),
             zoom(factor, x) {
@@ -78,7 +78,7 @@ const timelineScale = (() => {
                 return set(from - room, to + room);
             },
             ticks() {
-                const step = Math.max(nice(((scale.to - scale.from) / scale.width) * 110), scale.axis === "step" ? 1 : 1);
+                const step = Math.max(nice(((scale.to - scale.from) / scale.width) * 110), 1);
                 const list = [];
 
                 for (let v = Math.ceil(Math.max(scale.from, 0) / step) * step; v <= Math.min(scale.to, total()); v += step)

@@ -40,8 +40,8 @@ static char *text(struct sample *s, const char *format, ...)
     return owned(s, made);
 }
 
-static struct report_test *add_test(struct sample *s, const char *name,
-                                    enum report_verdict verdict, uint64_t planned, uint64_t runs)
+static struct report_test *add_test(struct sample *s, const char *name, enum report_verdict verdict,
+                                    uint64_t planned, uint64_t runs)
 {
     struct report_test *t = &s->tests[s->session.count++];
 
@@ -61,12 +61,13 @@ static struct report_test *add_test(struct sample *s, const char *name,
     return t;
 }
 
-static struct report_failure *add_failure(struct sample *s, struct report_test *t,
-                                          const char *kind, const char *title)
+static struct report_failure *add_failure(struct sample *s, struct report_test *t, const char *kind,
+                                          const char *title)
 {
     struct report_failure *f = &s->failures[s->failure_count++];
 
-    *f = (struct report_failure){.signature = text(s, "%016zx", s->failure_count * 0x9e3779b97f4a7c1),
+    *f = (struct report_failure){.signature =
+                                     text(s, "%016zx", s->failure_count * 0x9e3779b97f4a7c1),
                                  .kind = text(s, "%s", kind),
                                  .title = text(s, "%s", title),
                                  .reason = text(s, "%s", title),
@@ -76,8 +77,9 @@ static struct report_failure *add_failure(struct sample *s, struct report_test *
                                  .first_seed = 15755013860617669476u,
                                  .strategy = text(s, "random"),
                                  .patching = text(s, "static"),
-                                 .rerun = text(s, "rrtest run tests/suite.yaml --filter '%s' "
-                                                  "--run-seed 15755013860617669476",
+                                 .rerun = text(s,
+                                               "rrtest run tests/suite.yaml --filter '%s' "
+                                               "--run-seed 15755013860617669476",
                                                t->name)};
     t->failures = f;
     t->failure_count = 1;
