@@ -392,6 +392,37 @@ static void put_in_order(struct items *b)
     free(places);
 }
 
+static bool is_span(const struct timeline_item *item)
+{
+    return item->kind == TIMELINE_DENSE || item->kind == TIMELINE_RUN ||
+           item->kind == TIMELINE_WAIT || item->kind == TIMELINE_LOCK;
+}
+
+/* A stretch ends where its last item does, which may lie in the next one: spans of one task do not
+ * overlap. */
+static void clip_stretches(struct timeline *t)
+{
+    const struct timeline_item **next = calloc(t->task_count + 1, sizeof(*next));
+
+    if (!next)
+        abort();
+    for (size_t i = t->item_count; i-- > 0;) {
+        struct timeline_item *item = &t->items[i];
+        const struct timeline_item *after = next[item->task];
+
+        if (!is_span(item))
+            continue;
+        if (item->kind == TIMELINE_DENSE && after) {
+            if (item->step_end > after->step)
+                item->step_end = after->step;
+            if (item->clock_end > after->clock)
+                item->clock_end = after->clock;
+        }
+        next[item->task] = item;
+    }
+    free(next);
+}
+
 void items_finish(struct items *b)
 {
     struct timeline *t = b->timeline;
@@ -399,4 +430,5 @@ void items_finish(struct items *b)
     if (b->limit && t->item_count > b->limit)
         fold_front(b);
     put_in_order(b);
+    clip_stretches(t);
 }
