@@ -144,7 +144,7 @@ void html_timeline(const struct timeline *t, struct bytes *ret)
         [TARGET] = "target", [CAUSE] = "cause",
     };
 
-    put(ret, "{\"seed\":\"%" PRIu64 "\",\"steps\":%" PRIu64 ",\"clock\":%" PRIu64, t->seed,
+    put(ret, "{\"seed\":\"%" PRIu64 "\",\"steps\":%" PRIu64 ",\"duration\":%" PRIu64, t->seed,
         t->steps, t->clock_end);
     put(ret, ",\"events\":%" PRIu64 ",\"merged\":%" PRIu64 ",\"mergedStep\":%" PRIu64, t->events,
         t->merged, t->merged_step);

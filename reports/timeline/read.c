@@ -66,7 +66,8 @@ uint32_t reader_task(struct reader *r, uint32_t id)
                                    .role = copy_of(t->task_count ? "?" : "0"),
                                    .step = r->since.step,
                                    .clock = r->since.clock};
-    r->states[t->task_count] = (struct task_state){0};
+    /* a child gets its parent's (make_child), the first task one that its exec fills */
+    r->states[t->task_count] = (struct task_state){.space = t->task_count ? NULL : mapped_new()};
     return (uint32_t)t->task_count++;
 }
 
@@ -258,9 +259,6 @@ static void take(struct reader *r, const struct event *e)
     task = reader_task(r, e->task);
     switch (e->kind) {
     case EVENT_START:
-        if (r->states[task].space || r->timeline->task_count == 1)
-            break;
-        r->states[task].space = mapped_new();
         break;
     case EVENT_EXEC:
     case EVENT_SYSCALL:

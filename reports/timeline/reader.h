@@ -15,7 +15,7 @@ struct moment {
 };
 
 struct task_state {
-    struct mapped_space *space; /* NULL: not known */
+    struct mapped_space *space; /* NULL: not known (a damaged trace) */
     uint64_t run;               /* numbers of items that go on; 0: none */
     uint64_t wait;
     uint64_t wait_call;    /* its number */

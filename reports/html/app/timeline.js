@@ -40,6 +40,13 @@ const timeline = (() => {
 
     /* ---- painting ---- */
 
+    function inView(view) {
+        const {axis, from, to} = view.scale;
+        const text = (value) => (axis === "step" ? format.count(Math.round(value)) : format.duration(Math.round(value)));
+
+        return `In view: ${axis === "step" ? "step " : ""}${text(Math.max(from, 0))} to ${text(Math.min(to, view.scale.total()))}`;
+    }
+
     function paintSoon(view) {
         if (view.frame)
             return;
@@ -47,6 +54,7 @@ const timeline = (() => {
             view.frame = 0;
             timelineDraw.main(view);
             timelineDraw.map(view);
+            view.frameBox.setAttribute("aria-description", inView(view));
         });
     }
 
@@ -236,7 +244,7 @@ const timeline = (() => {
                 element("button.link", {type: "button", onclick: () => pin(view, i, true)},
                     element("span.list-task", null, timelineDetails.taskName(view.data, view.data.task[i])),
                     element("span.list-step", null, `step ${format.count(view.data.step[i])}`),
-                    timelineDetails.line(view.data, i))))));
+                    element("span.list-text", null, timelineDetails.line(view.data, i)))))));
     }
 
     function listView(view) {
@@ -528,7 +536,7 @@ const timeline = (() => {
         view.frameBox = element("div.lane-frame", {
             tabindex: "0", role: "application",
             "aria-label": `Timeline of ${format.plural(data.tasks.length, "task")}, ${format.plural(data.steps, "step")}, ` +
-                `${format.duration(data.clock)} of virtual time. Left and right pan, plus and minus zoom, n and p go from ` +
+                `${format.duration(data.duration)} of virtual time. Left and right pan, plus and minus zoom, n and p go from ` +
                 "item to item of a task, up and down to another task, slash searches.",
             onkeydown: (e) => key(view, e),
         }, view.box, view.tip);

@@ -185,6 +185,10 @@ const timelineDraw = (() => {
             drawn[kind] = Math.max(to, from + 1.5);
             c.fillStyle = kind === "run" ? colors.run : view.hatches[kind];
             c.fillRect(from, kind === "run" ? y : y + 2, Math.max(to - from, 1.5), kind === "run" ? SPAN_HEIGHT : SPAN_HEIGHT - 4);
+            if (view.found.has(i)) {
+                c.fillStyle = colors.found;
+                c.fillRect(from, y - 3, Math.max(to - from, 3), 3);
+            }
             if (data.flags[i] & 4 && kind !== "run") { /* never ended: no right edge, but a bar */
                 c.fillStyle = colors[kind];
                 c.fillRect(Math.max(to - 3, from), y, 3, SPAN_HEIGHT);

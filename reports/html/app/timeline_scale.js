@@ -15,7 +15,7 @@ const timelineScale = (() => {
 
     function make(data) {
         const scale = {axis: "step", from: 0, to: 1, left: 0, width: 100};
-        const total = () => Math.max(scale.axis === "step" ? data.steps + 1 : data.clock, AXES[scale.axis].least);
+        const total = () => Math.max(scale.axis === "step" ? data.steps + 1 : data.duration, AXES[scale.axis].least);
         const MARGIN = 0.03; /* of what is in view, for marks at the very ends */
         const most = () => total() / (1 - 2 * MARGIN);
 
