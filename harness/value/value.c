@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define NS_PER_S 1000000000ull
+#define SECONDS_PER_DAY 86400ull
 #define SIZE_LIMIT (1ull << 50)
 #define DURATION_MAX (100ull * 365 * 24 * 3600 * NS_PER_S)
 
@@ -137,6 +138,33 @@ int value_parse_size(const char *text, uint64_t *ret_bytes)
     return 0;
 }
 
+static bool is_leap(unsigned year)
+{
+    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
+int value_parse_date(const char *text, uint64_t *ret_unix_s)
+{
+    static const uint8_t lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    unsigned year, month, day, length;
+    uint64_t days = 0;
+
+    if (strlen(text) != 10 || strspn(text, "0123456789-") != 10 || text[4] != '-' ||
+        text[7] != '-' || sscanf(text, "%4u-%2u-%2u", &year, &month, &day) != 3)
+        return -EINVAL;
+    if (year < 1970 || month < 1 || month > 12)
+        return -EINVAL;
+    length = lengths[month - 1] + (month == 2 && is_leap(year));
+    if (day < 1 || day > length)
+        return -EINVAL;
+    for (unsigned y = 1970; y < year; y++)
+        days += is_leap(y) ? 366 : 365;
+    for (unsigned m = 1; m < month; m++)
+        days += lengths[m - 1] + (m == 2 && is_leap(year));
+    *ret_unix_s = (days + day - 1) * SECONDS_PER_DAY;
+    return 0;
+}
+
 int value_parse_probability(const char *text, double *ret)
 {
     const char *at = text;
@@ -155,7 +183,7 @@ int value_parse_probability(const char *text, double *ret)
 
 bool value_glob(const char *pattern, const char *name)
 {
-    return fnmatch(pattern, name, 0) == 0;
+    return strcmp(pattern, name) == 0 || fnmatch(pattern, name, 0) == 0;
 }
 
 void value_glob_quote(struct bytes *out, const char *text)

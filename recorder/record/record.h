@@ -18,6 +18,10 @@
 
 #define RECORD_OUTPUT_END 65536 /* bytes kept of the end of output that was cut */
 
+/* Where the harness puts files for a run, in a file system of the run's own: its files have numbers
+ * that are not shown as they are, like those of TMPDIR. */
+#define RECORD_FILES_DIRECTORY "/tmp/rrtest-run"
+
 /* One `inject:` entry. */
 struct record_injection {
     int signal;  /* number */

@@ -1,5 +1,5 @@
-/* Makes a report for ci/e2e/18-html.sh: make_report OUT.html NAME=TRACE... One failing test per
- * trace, with what the trace itself says, and one test of each other verdict. */
+/* Makes a page for ci/e2e/18-html.sh: make_report OUT.html NAME=TRACE... One test of each verdict,
+ * and a failing one per trace. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reports/timeline/timeline.h"
-
 #define TESTS_MAX 64
 #define ALLOCATIONS_MAX 4096
 
@@ -182,54 +180,13 @@ struct sample *sample_new(void)
     return s;
 }
 
-/* What the model's maker knows from the run, here from the trace's own end: where each task that
- * waits stands. */
-static void add_last_places(struct sample *s, struct report_failure *f, const struct timeline *t)
-{
-    for (uint32_t i = 0; i < t->task_count && i < 8; i++) {
-        const struct timeline_place *place = NULL;
-        const struct timeline_item *last = NULL;
-        struct task_stack *k;
-
-        for (size_t n = 0; n < t->item_count; n++) {
-            if (t->items[n].task == i && t->items[n].place) {
-                last = &t->items[n];
-                place = &t->places[last->place];
-            }
-        }
-        if (!place || t->tasks[i].ended)
-            continue;
-        k = add_stack(s, f, t->tasks[i].tid, t->tasks[i].role, t->strings[last->text]);
-        add_frame(s, k, place->function, place->file, place->line, false);
-        k->is_cut = true;
-    }
-}
-
 void sample_add_trace(struct sample *s, const char *name, const char *trace)
 {
     struct report_test *t = add_test(s, name, REPORT_FAILED, 500, 3);
-    struct timeline timeline;
-    struct report_failure *f;
-    struct rr_error error = {0};
+    struct report_failure *f = add_failure(s, t, "exit", "exit 1, expected exit 0");
 
-    if (timeline_read(trace, 0, &timeline, &error)) {
-        f = add_failure(s, t, "exit", "its trace cannot be read");
-    } else {
-        bool is_deadlock = timeline.verdict && strcmp(timeline.verdict, "deadlock") == 0;
-
-        f = add_failure(s, t, is_deadlock ? "deadlock" : "exit",
-                        is_deadlock ? "deadlock: every task waits for ever"
-                                    : text(s, "%s, expected exit 0", timeline.verdict));
-        add_last_places(s, f, &timeline);
-        for (size_t i = 0; i < timeline.item_count; i++) {
-            if (timeline.items[i].kind == TIMELINE_OUTPUT)
-                f->output = text(s, "%s", timeline.strings[timeline.items[i].detail]);
-        }
-        t->command = text(s, "%s", timeline.command);
-        f->trace_seed = f->first_seed = timeline.seed;
-        timeline_done(&timeline);
-    }
     f->trace = text(s, "%s", trace);
+    f->trace_seed = f->first_seed;
     f->trace_bytes = 6396928;
     f->replay = text(s, "rrtest replay %s", trace);
 }
