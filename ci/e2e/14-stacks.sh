@@ -12,7 +12,7 @@ expect_frames() {
     awk -v wanted="$*" '
         BEGIN { count = split(wanted, name, " "); at = 1 }
         /^  task / { at = 1 }
-        at <= count && index($0, " " name[at] "+0x") { at++ }
+        at <= count && (index($0, " " name[at] "+0x") || index($0, " " name[at] ",")) { at++ }
         at > count { found = 1; exit }
         END { exit !found }' "$ERR" || fail "expected the frames $* on one stack"
 }
@@ -50,16 +50,18 @@ expect_frames work_with_lock spin main
 case_begin "a crash tells the signal and the stack, through a function of libc"
 record "$PROGRAMS/stuck" crash
 expect_status 134
-expect_stderr_has "killed by SIGABRT in task 1 (stuck):"
-expect_frames abort compare qsort_r crash main
+expect_stderr_has "killed by SIGABRT in task 0 (stuck):"
+expect_frames compare crash main
+expect_stderr_matches '^    #[0-9]+ 0x[0-9a-f]+ .*abort.*\[libc\.so\.6\]$'
+expect_stderr_matches '^    #[0-9]+ 0x[0-9a-f]+ .*qsort.*\[libc\.so\.6\]$'
 
-case_begin "a deep stack is cut at 32 frames"
+case_begin "a deep stack is cut at 64 frames"
 record "$PROGRAMS/stuck" fault
 expect_status 139
-expect_stderr_has "killed by SIGSEGV in task 1 (stuck):"
+expect_stderr_has "killed by SIGSEGV in task 0 (stuck):"
 expect_stderr_matches '^    #0 0x[0-9a-f]+ deep\+'
-expect_stderr_has "    #31 "
-expect_stderr_lacks "    #32 "
+expect_stderr_has "    #63 "
+expect_stderr_lacks "    #64 "
 
 case_begin "a crash of a child is the program's own business; --quiet says nothing of any"
 record --quiet "$PROGRAMS/stuck" child

@@ -30,7 +30,14 @@ extern const struct command command_replay;
 extern const struct command command_dump;
 extern const struct command command_stats;
 extern const struct command command_ls;
+extern const struct command command_pack;
+extern const struct command command_unpack;
+extern const struct command command_timeline;
 extern const struct command command_doctor;
+extern const struct command command_import;
+
+/* The table of main.c: the command at an index, in the order of the help; NULL behind the last. */
+const struct command *command_at(size_t index);
 
 /* "rrtest: ..." on stderr; returns `status`. */
 int command_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -10,12 +10,15 @@
 
 struct replay_target {
     bool verify;
+    bool force;
     bool quiet;
 };
 
 static const struct option_row rows[] = {
     {"verify", 'v', OPTION_FLAG, NULL, offsetof(struct replay_target, verify), OPTION_NO_GIVEN,
      NULL, "check registers at each event, and checksums of memory"},
+    {"force", 'f', OPTION_FLAG, NULL, offsetof(struct replay_target, force), OPTION_NO_GIVEN, NULL,
+     "replay although this processor lacks features of the one that recorded"},
     {"quiet", 'q', OPTION_FLAG, NULL, offsetof(struct replay_target, quiet), OPTION_NO_GIVEN, NULL,
      "say nothing but errors"},
     {NULL, 0, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
@@ -64,9 +67,10 @@ static int conclude(const struct replay_target *t, const char *trace,
 static int run(const char *program, void *target, const struct option_result *operands)
 {
     const struct replay_target *t = target;
-    char *latest = NULL;
+    struct pack_place place;
     struct replay_options options = {
         .verify = t->verify,
+        .any_processor = t->force,
         .stdout_fd = STDOUT_FILENO,
         .stderr_fd = STDERR_FILENO,
         .interrupted = command_interrupted,
@@ -76,12 +80,10 @@ static int run(const char *program, void *target, const struct option_result *op
     int status;
 
     (void)program;
-    if (operands->count > 1)
-        return command_fail(COMMAND_EXIT_OWN, "replay: expected one trace, got %d",
-                            operands->count);
-    if (operands->count == 0)
-        latest = trace_home_latest();
-    options.trace = latest ? latest : operands->operands[0];
+    /* Unpacking comes first: until signals are caught, they simply end it. */
+    if (trace_home_open("replay", operands, &place, &error))
+        return command_fail(COMMAND_EXIT_OWN, "%s", error.message);
+    options.trace = place.path;
     command_catch_signals();
     command_pin();
     if (replay_run(&options, &result, &error)) {
@@ -90,7 +92,7 @@ static int run(const char *program, void *target, const struct option_result *op
         status = conclude(t, options.trace, &result);
         replay_result_done(&result);
     }
-    free(latest);
+    pack_place_done(&place);
     return status;
 }
 

@@ -5,7 +5,9 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "harness/cli/color.h"
 #include "harness/cli/command.h"
+#include "harness/cli/run_hunt.h"
 #include "harness/cli/run_list.h"
 #include "harness/run/runner.h"
 #include "harness/run/select.h"
@@ -83,6 +85,17 @@ static int parse_label(void *target, const char *value, struct rr_error *error)
     return 0;
 }
 
+static int parse_color(void *target, const char *value, struct rr_error *error)
+{
+    struct run_options *options = target;
+    int mode = color_mode_by_name(value);
+
+    if (mode < 0)
+        return rr_error_set(error, -EINVAL, "expected auto, always or never, got '%s'", value);
+    options->color = color_wanted(stdout, (enum color_mode)mode);
+    return 0;
+}
+
 #define AT(field) offsetof(struct run_options, field)
 static const struct option_row rows[] = {
     {"runs", 'n', OPTION_CALL, "N", 0, OPTION_NO_GIVEN, parse_runs,
@@ -105,12 +118,15 @@ static const struct option_row rows[] = {
      "make all runs of a test, not only up to its first failure"},
     {"strategy", 0, OPTION_CALL, "S", 0, OPTION_NO_GIVEN, parse_strategy,
      "auto, round-robin or random, for all tests"},
-    {"patching", 0, OPTION_CALL, "P", 0, OPTION_NO_GIVEN, parse_patching,
-     "static, lazy or off, for all tests"},
+    {"patching", 0, OPTION_CALL, "static|lazy|off", 0, OPTION_NO_GIVEN, parse_patching,
+     "which system calls need not stop, for all tests"},
     {"out", 'o', OPTION_TEXT, "DIR", AT(out), OPTION_NO_GIVEN, NULL,
      "where traces are kept (default: rrtest-out)"},
-    {"keep", 0, OPTION_CALL, "WHAT", 0, OPTION_NO_GIVEN, parse_keep,
-     "traces of: failures (default), all or none"},
+    {"keep", 0, OPTION_CALL, "failures|all|none", 0, OPTION_NO_GIVEN, parse_keep,
+     "traces of which runs (default: failures)"},
+    RUN_HUNT_ROWS,
+    {"color", 0, OPTION_CALL, "auto|always|never", 0, OPTION_NO_GIVEN, parse_color,
+     "colours on stdout (default: auto, if it is a terminal and NO_COLOR is not set)"},
     {"quiet", 'q', OPTION_FLAG, NULL, AT(quiet), OPTION_NO_GIVEN, NULL, "print failing tests only"},
     {"list", 0, OPTION_FLAG, NULL, AT(list), OPTION_NO_GIVEN, NULL,
      "print the chosen tests and their labels; run nothing"},
@@ -127,6 +143,7 @@ static void init(void *target)
     options->strategy = SUITE_STRATEGY_UNKNOWN;
     options->patching = RUN_PATCHING_OF_SUITE;
     options->out = "rrtest-out";
+    options->color = color_wanted(stdout, COLOR_AUTO);
 }
 
 /* Only the tests that will run need their programs: a rerun of one must not fail for another. */
@@ -164,11 +181,7 @@ static int run(const char *program, void *target, const struct option_result *op
     struct rr_error error;
     int status;
 
-    if (operands->count != 1)
-        return command_fail(COMMAND_EXIT_USAGE, "run: expected one suite file, got %d",
-                            operands->count);
     options->program = program;
-    options->suite_path = operands->operands[0];
     if (options->json && !options->list)
         return command_fail(COMMAND_EXIT_USAGE, "run: --json is for --list");
     if (!options->has_seed) {
@@ -178,24 +191,28 @@ static int run(const char *program, void *target, const struct option_result *op
             return command_fail(COMMAND_EXIT_USAGE, "cannot draw a seed; use --seed");
         options->seed = drawn;
     }
-    if (suite_load(options->suite_path, &suite, &error))
-        return command_fail(COMMAND_EXIT_USAGE, "%s", error.message);
-    if (resolve(suite, options, &error)) {
-        suite_free(suite);
-        return command_fail(COMMAND_EXIT_USAGE, "%s", error.message);
+    if (run_hunt_begin(options, operands, &suite, &error))
+        return command_fail(COMMAND_EXIT_USAGE, "run: %s", error.message);
+    if (!suite) {
+        options->suite_path = operands->operands[0];
+        if (suite_load(options->suite_path, &suite, &error))
+            return command_fail(COMMAND_EXIT_USAGE, "%s", error.message);
     }
-    if (options->list)
+    if (resolve(suite, options, &error))
+        status = command_fail(COMMAND_EXIT_USAGE, "%s", error.message);
+    else if (options->list)
         status = run_list(suite, options);
     else
         status = options->dry_run ? run_dry(suite, options) : run_suite(suite, options);
     suite_free(suite);
+    free(options->hunted);
     return status;
 }
 
 const struct command command_run = {
     .name = "run",
-    .arguments = "SUITE.yaml",
-    .summary = "run the tests of a suite, many times, each under another schedule",
+    .arguments = "SUITE.yaml | -- PROGRAM ARGS...",
+    .summary = "run a suite's tests, or a program, many times, each under another schedule",
     .options = rows,
     .error_status = COMMAND_EXIT_USAGE,
     .target_size = sizeof(struct run_options),

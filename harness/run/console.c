@@ -10,6 +10,7 @@
 
 #include "harness/run/keep.h"
 #include "harness/value/value.h"
+#include "recorder/base/words.h"
 
 #define WIDTH_MAX 40
 #define REDRAW_NS 100000000ull
@@ -46,11 +47,10 @@ static void print_word(const struct console *c, const char *color, const char *w
 void console_begin(struct console *c, const struct schedule *s)
 {
     const char *terminal = getenv("TERM");
-    const char *no_color = getenv("NO_COLOR");
     bool dumb = terminal && strcmp(terminal, "dumb") == 0;
 
     *c = (struct console){.options = s->options, .started_ns = console_now_ns()};
-    c->color = isatty(STDOUT_FILENO) && !dumb && !(no_color && *no_color);
+    c->color = s->options->color;
     c->progress = isatty(STDERR_FILENO) && !dumb && !s->options->quiet;
     for (size_t i = 0; i < s->count; i++) {
         int length = (int)strlen(s->tests[i].test->name);
@@ -168,10 +168,13 @@ static void print_remedies(const struct schedule *s, const struct failure *failu
     value_glob_quote(&pattern, state->test->name);
     bytes_append(&pattern, "", 1);
     value_shell_quote(&command, options->program);
-    append(&command, " run ");
-    value_shell_quote(&command, options->suite_path);
-    append(&command, " --filter ");
-    value_shell_quote(&command, (const char *)pattern.data);
+    append(&command, " run");
+    if (!options->hunted) {
+        append(&command, " ");
+        value_shell_quote(&command, options->suite_path);
+        append(&command, " --filter ");
+        value_shell_quote(&command, (const char *)pattern.data);
+    }
     snprintf(seed, sizeof(seed), " --run-seed %" PRIu64, failure->job.seed);
     append(&command, seed);
     if (strategy == SUITE_STRATEGY_AUTO)
@@ -183,6 +186,10 @@ static void print_remedies(const struct schedule *s, const struct failure *failu
     if (failure->job.patching != state->test->patching) {
         append(&command, " --patching ");
         append(&command, record_patching_name(failure->job.patching));
+    }
+    if (options->hunted) {
+        append(&command, " ");
+        append(&command, options->hunted);
     }
     print_command("rerun", &command);
     bytes_done(&pattern);
@@ -314,7 +321,7 @@ void console_end(struct console *c, const struct schedule *s, const char *why)
         else
             unfinished++;
     }
-    value_format_duration(console_now_ns() - c->started_ns, elapsed, sizeof(elapsed));
+    words_format_duration(console_now_ns() - c->started_ns, elapsed, sizeof(elapsed));
     if (c->options->quiet && !failed && !why)
         return;
     printf("%" PRIu64 " passed, %" PRIu64 " failed", passed, failed);

@@ -18,8 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "harness/value/value.h"
 #include "recorder/base/file.h"
+#include "recorder/base/words.h"
 #include "recorder/syscalls/syscalls.h"
 
 #define TAIL_MAX 400 /* of the output, in messages */
@@ -204,7 +204,7 @@ static int run_one(struct keeper *k, const struct suite_command *command, struct
     if (code == 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;
     if (code == -ETIMEDOUT) {
-        value_format_duration(k->test->setup_timeout_ns, limit, sizeof(limit));
+        words_format_duration(k->test->setup_timeout_ns, limit, sizeof(limit));
         snprintf(how, sizeof(how), "still running after %s (setup_timeout)", limit);
     } else if (code) {
         snprintf(how, sizeof(how), "cannot be run: %s", strerror(-code));

@@ -1,13 +1,15 @@
 /* Verdict first, then exit status, then both output streams; the first difference is the reason. */
 #include "harness/run/judge.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
-#include "harness/value/value.h"
+#include "recorder/base/words.h"
+#include "recorder/stacks/stacks.h"
 #include "recorder/syscalls/syscalls.h"
 
 #define SHOWN_MAX 120
@@ -36,10 +38,15 @@ static void say_quoted(struct bytes *out, const char *text)
 /* The recorder's own words: what is not modelled, where every task stood. */
 static void say_message(const struct record_result *result, struct bytes *reason)
 {
-    if (!result->message || !*result->message)
+    if (result->message && *result->message) {
+        say(reason, ": ");
+        bytes_append(reason, result->message, strlen(result->message));
+    }
+    if (result->stacks.count == 0)
         return;
-    say(reason, ": ");
-    bytes_append(reason, result->message, strlen(result->message));
+    say(reason, ":\n");
+    stacks_render(&result->stacks, "  ", reason);
+    reason->length--; /* the last newline */
 }
 
 static bool status_matches(const struct suite_expect *expect, int status)
@@ -61,67 +68,109 @@ static void say_status(const struct suite_expect *expect, int status, struct byt
     free(expected);
 }
 
-static bool occurs(const char *data, size_t length, const char *wanted)
+/* What is left of an output stream: all of it; or, where it was cut, its start and its end. */
+struct kept_output {
+    const char *name;
+    const char *part[2];
+    size_t length[2];
+    uint64_t total;
+    bool cut;
+};
+
+static struct kept_output kept_output(const struct record_result *result, int stream)
 {
-    return memmem(data, length, wanted, strlen(wanted)) != NULL;
+    static const char *const names[SUITE_STREAM_COUNT] = {"stdout", "stderr"};
+    struct kept_output o = {
+        .name = names[stream],
+        .part = {result->output[stream], result->output_end[stream]},
+        .length = {result->output_length[stream], result->output_end_length[stream]},
+        .total = result->output_total[stream],
+    };
+
+    for (int i = 0; i < 2; i++)
+        if (!o.part[i])
+            o.part[i] = "";
+    o.cut = o.total > o.length[0];
+    return o;
 }
 
-static bool matches(const regex_t *regex, const char *data, size_t length)
+static bool occurs(const struct kept_output *o, const char *wanted)
 {
-    regmatch_t range = {.rm_so = 0, .rm_eo = (regoff_t)length};
-
-    return regexec(regex, data, 1, &range, REG_STARTEND) == 0;
+    return memmem(o->part[0], o->length[0], wanted, strlen(wanted)) ||
+           (o->cut && memmem(o->part[1], o->length[1], wanted, strlen(wanted)));
 }
 
-static bool output_matches(const struct suite_output *output, const char *name, const char *data,
-                           size_t length, struct bytes *reason)
+static bool matches(const struct kept_output *o, const regex_t *regex)
+{
+    for (int i = 0; i < 1 + o->cut; i++) {
+        regmatch_t range = {.rm_so = 0, .rm_eo = (regoff_t)o->length[i]};
+
+        if (regexec(regex, o->part[i], 1, &range, REG_STARTEND) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* What is wrong is said of what was seen; where some was not, that decides nothing. */
+static enum outcome lacks(const struct kept_output *o, const char *how, const char *wanted,
+                          struct bytes *reason)
+{
+    say(reason, "%s %s ", o->name, how);
+    say_quoted(reason, wanted);
+    if (!o->cut)
+        return OUTCOME_FAIL;
+    say(reason,
+        " in what was kept of it, the first %zu and the last %zu of %" PRIu64
+        " bytes: the test cannot be judged (limits.output)",
+        o->length[0], o->length[1], o->total);
+    return OUTCOME_ERROR;
+}
+
+static bool is_exactly(const struct kept_output *o, const char *wanted)
+{
+    return !o->cut && strlen(wanted) == o->length[0] &&
+           memcmp(wanted, o->part[0], o->length[0]) == 0;
+}
+
+static enum outcome judge_output(const struct suite_output *output, struct kept_output o,
+                                 struct bytes *reason)
 {
     for (char **text = output->contains; text && *text; text++) {
-        if (occurs(data, length, *text))
-            continue;
-        say(reason, "%s lacks ", name);
-        say_quoted(reason, *text);
-        return false;
+        if (!occurs(&o, *text))
+            return lacks(&o, "lacks", *text, reason);
     }
     for (char **text = output->lacks; text && *text; text++) {
-        if (!occurs(data, length, *text))
+        if (!occurs(&o, *text))
             continue;
-        say(reason, "%s has ", name);
+        say(reason, "%s has ", o.name);
         say_quoted(reason, *text);
         say(reason, ", which must not occur");
-        return false;
+        return OUTCOME_FAIL;
     }
-    if (output->exact &&
-        (strlen(output->exact) != length || memcmp(output->exact, data, length) != 0)) {
-        say(reason, "%s is not exactly ", name);
-        say_quoted(reason, output->exact);
-        return false;
+    if (output->exact && !is_exactly(&o, output->exact)) {
+        if (strlen(output->exact) != o.total)
+            o.cut = false; /* it differs, whatever was cut off */
+        return lacks(&o, "is not exactly", output->exact, reason);
     }
-    if (output->pattern && !matches(&output->regex, data, length)) {
-        say(reason, "%s does not match ", name);
-        say_quoted(reason, output->pattern);
-        return false;
-    }
-    return true;
+    if (output->pattern && !matches(&o, &output->regex))
+        return lacks(&o, "does not match", output->pattern, reason);
+    return OUTCOME_PASS;
 }
 
 static enum outcome judge_exit(const struct suite_test *test, const struct record_result *result,
                                struct bytes *reason)
 {
-    static const char *const names[SUITE_STREAM_COUNT] = {"stdout", "stderr"};
-
     if (!status_matches(&test->expect, result->status)) {
         say_status(&test->expect, result->status, reason);
-        if (WIFSIGNALED(result->status))
-            say_message(result, reason);
+        say_message(result, reason);
         return OUTCOME_FAIL;
     }
     for (int i = 0; i < SUITE_STREAM_COUNT; i++) {
-        const char *data = result->output[i] ? result->output[i] : "";
+        enum outcome outcome =
+            judge_output(&test->expect.output[i], kept_output(result, i), reason);
 
-        if (!output_matches(&test->expect.output[i], names[i], data, result->output_length[i],
-                            reason))
-            return OUTCOME_FAIL;
+        if (outcome != OUTCOME_PASS)
+            return outcome;
     }
     return OUTCOME_PASS;
 }
@@ -135,16 +184,17 @@ enum outcome judge_run(const struct suite_test *test, const struct record_result
     case RECORD_VERDICT_EXITED:
         return judge_exit(test, result, reason);
     case RECORD_VERDICT_TIMEOUT:
-        value_format_duration(test->timeout_ns, limit, sizeof(limit));
+        words_format_duration(test->timeout_ns, limit, sizeof(limit));
         say(reason, "timeout: still running after %s", limit);
         break;
     case RECORD_VERDICT_VIRTUAL_TIMEOUT:
-        value_format_duration(test->virtual_timeout_ns, limit, sizeof(limit));
+        words_format_duration(test->virtual_timeout_ns, limit, sizeof(limit));
         say(reason, "virtual timeout: still running after %s of virtual time", limit);
         break;
     case RECORD_VERDICT_INTERRUPTED:
         return OUTCOME_CANCELLED;
     case RECORD_VERDICT_DEADLOCK:
+    case RECORD_VERDICT_LIMIT:
     case RECORD_VERDICT_UNSUPPORTED:
     default:
         say(reason, "%s", record_verdict_name(result->verdict));

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "harness/suite/hunt.h"
 #include "harness/suite/suite.h"
 
 #define RUN_PATCHING_OF_SUITE (-1)
@@ -14,7 +15,8 @@ enum run_keep { RUN_KEEP_FAILURES, RUN_KEEP_ALL, RUN_KEEP_NONE };
 
 struct run_options {
     const char *program;    /* how the user called us: for the commands that are printed */
-    const char *suite_path; /* as given */
+    const char *suite_path; /* as given; NULL: a hunt without a suite */
+    char *hunted;           /* shell-quoted options and command of that hunt; NULL: a suite */
     uint64_t runs;          /* 0: as the suite says */
     bool has_seed;
     uint64_t seed; /* session seed; drawn by the command line if not given */
@@ -32,6 +34,8 @@ struct run_options {
     const char *out; /* where failing runs are kept */
     enum run_keep keep;
     bool quiet;
+    bool color;             /* on stdout */
+    struct suite_hunt hunt; /* what the command line says of the hunted program */
     /* In place of running. */
     bool list;
     bool dry_run;

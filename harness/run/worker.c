@@ -14,6 +14,7 @@
 
 #include "harness/run/judge.h"
 #include "harness/run/keep.h"
+#include "harness/run/limits.h"
 #include "harness/run/prepare.h"
 #include "harness/run/sink.h"
 #include "recorder/base/file.h"
@@ -24,6 +25,8 @@ struct worker_context {
     struct worker_control *control;
     uint64_t serial; /* of the current job */
     struct sink sinks[SUITE_STREAM_COUNT];
+    struct limits limits;
+    char *spill_directory;
     struct prepare prepare;
     struct report report;
 };
@@ -82,19 +85,20 @@ static void put_reason(struct report *report, const void *text, size_t length)
 static void put_tail(struct report *report, const struct record_result *result)
 {
     int stream = result->output_length[SUITE_STDERR] > 0 ? SUITE_STDERR : SUITE_STDOUT;
-    size_t length = result->output_length[stream];
+    bool cut = result->output_end_length[stream] > 0;
+    const char *text = cut ? result->output_end[stream] : result->output[stream];
+    size_t length = cut ? result->output_end_length[stream] : result->output_length[stream];
     size_t lines = 0;
     size_t from = length;
 
     while (from > 0 && length - from < REPORT_TAIL_MAX - 1) {
-        if (result->output[stream][from - 1] == '\n' && from < length && ++lines == 6)
+        if (text[from - 1] == '\n' && from < length && ++lines == 6)
             break;
         from--;
     }
     report->tail_length = (uint32_t)(length - from);
     if (report->tail_length > 0)
-        memcpy(report->text + report->reason_length, result->output[stream] + from,
-               report->tail_length);
+        memcpy(report->text + report->reason_length, text + from, report->tail_length);
 }
 
 /* One line each, behind the tail. */
@@ -187,6 +191,14 @@ static char **make_arguments(const struct suite_test *test)
     return arguments;
 }
 
+/* What the suite says, or else a default; 0 in the recorder's words is none. */
+static uint64_t limit_of(uint64_t own, uint64_t otherwise)
+{
+    if (own == SUITE_NO_LIMIT)
+        return 0;
+    return own ? own : otherwise;
+}
+
 /* Record the run that everything is prepared for. */
 static int record_job(struct worker_context *c, const struct suite_test *test,
                       const struct job *job, struct record_result *ret, struct rr_error *error)
@@ -208,6 +220,12 @@ static int record_job(struct worker_context *c, const struct suite_test *test,
         .real_clock = test->real_clock,
         .timeout_ns = test->timeout_ns,
         .virtual_timeout_ns = test->virtual_timeout_ns,
+        .memory_limit = limit_of(test->memory_limit, c->limits.memory),
+        .process_limit = (uint32_t)limit_of(test->process_limit, c->limits.processes),
+        .output_limit = limit_of(test->output_limit, 0),
+        .spill_directory = c->spill_directory,
+        .expected_exits = job->kind == JOB_CALIBRATE ? NULL : test->expect.exits,
+        .expected_signal = test->expect.signal,
         .no_trace = !job->keep_failure && !job->keep_pass,
         .interrupted = is_cancelled,
         .interrupted_context = c,
@@ -309,10 +327,14 @@ int worker_start(struct worker *worker, const struct suite *suite,
         struct worker_context context = {
             .suite = suite, .options = options, .control = worker->control};
 
+        int cpus[1];
+
         settle(worker, parent);
         close_fd(&pair[0]);
         for (size_t i = 0; i < close_count; i++)
             close(close_fds[i]);
+        limits_default(options->jobs ? options->jobs : worker_cpus(cpus, 1), &context.limits);
+        context.spill_directory = limits_spill_directory(options->out);
         for (int i = 0; i < SUITE_STREAM_COUNT; i++) {
             if (sink_open(&context.sinks[i]))
                 _exit(1);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "harness/suite/schema.h"
-#include "harness/value/value.h"
+#include "recorder/base/words.h"
 
 #define AXES_MAX 16
 #define COMBINATIONS_MAX 1000
@@ -109,7 +109,7 @@ static const char *axis_name(const void *context, size_t index)
 static int unknown_axis(struct node_reader *r, const yaml_node_t *node, const char *name,
                         const struct matrix *matrix)
 {
-    const char *nearest = value_nearest(name, axis_name, matrix);
+    const char *nearest = words_nearest(name, axis_name, matrix);
 
     return node_error(r, node, "exclude: '%.60s' is no axis of this matrix%s%s%s", name,
                       nearest ? "; did you mean '" : "", nearest ? nearest : "",

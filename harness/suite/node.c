@@ -12,6 +12,7 @@
 
 #include "harness/value/value.h"
 #include "recorder/base/bytes.h"
+#include "recorder/base/words.h"
 
 #define SHOWN_MAX 60
 /* libyaml takes time quadratic in the depth of nesting and in the number of anchors; no suite needs
@@ -99,7 +100,7 @@ int node_expected_of(struct node_reader *r, const yaml_node_t *node, const char 
                      const char *expected, const char *const *names)
 {
     const char *nearest = node->type == YAML_SCALAR_NODE
-                              ? value_nearest_of((const char *)node->data.scalar.value, names)
+                              ? words_nearest_of((const char *)node->data.scalar.value, names)
                               : NULL;
     char got[SHOWN_MAX + 16];
 
@@ -298,7 +299,7 @@ static const char *variable_name(const void *context, size_t index)
 static int unknown_variable(struct node_reader *r, const yaml_node_t *node, const char *key,
                             const char *name)
 {
-    const char *nearest = value_nearest(name, variable_name, r);
+    const char *nearest = words_nearest(name, variable_name, r);
     char hint[SHOWN_MAX * 2] = "";
 
     if (nearest)
@@ -460,7 +461,7 @@ static const char *key_name(const void *context, size_t index)
 static int unknown_key(struct node_reader *r, const yaml_node_t *node, const char *what,
                        const char *name, const struct node_key *keys)
 {
-    const char *nearest = value_nearest(name, key_name, keys);
+    const char *nearest = words_nearest(name, key_name, keys);
     char known[640] = "";
     size_t used = 0;
 

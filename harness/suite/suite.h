@@ -23,6 +23,7 @@ const char *suite_strategy_list(void);
 #define SUITE_STRATEGY_NAMES (SCHED_STRATEGY_COUNT + 2)
 void suite_strategy_names(const char *ret[SUITE_STRATEGY_NAMES]);
 
+#define SUITE_NO_LIMIT UINT64_MAX
 #define SUITE_RUNS_MAX 1000000000ull
 
 enum suite_stream { SUITE_STDOUT, SUITE_STDERR, SUITE_STREAM_COUNT };
@@ -134,9 +135,10 @@ struct suite_test {
     enum record_patching patching;
     uint64_t timeout_ns; /* 0: none */
     uint64_t virtual_timeout_ns;
-    uint64_t memory_limit;  /* bytes; 0: none */
-    uint64_t process_limit; /* 0: none */
-    uint64_t output_limit;  /* bytes; 0: the recorder's default */
+    /* 0: the session's own; SUITE_NO_LIMIT: none. */
+    uint64_t memory_limit; /* bytes */
+    uint64_t process_limit;
+    uint64_t output_limit; /* bytes, of each stream */
     struct record_injection *injections;
     size_t injection_count;
     bool real_clock;

@@ -70,24 +70,6 @@ static void test_durations(void **state)
     assert_int_equal(ns, 42);
 }
 
-static void check_format(uint64_t ns, const char *expected)
-{
-    char text[32];
-
-    value_format_duration(ns, text, sizeof(text));
-    assert_string_equal(text, expected);
-}
-
-static void test_format_duration(void **state)
-{
-    (void)state;
-    check_format(0, "0ms");
-    check_format(340000000, "340ms");
-    check_format(1250000000, "1.25s");
-    check_format(12340000000ull, "12.3s");
-    check_format(125000000000ull, "2m05s");
-}
-
 static void test_probabilities(void **state)
 {
     double value = -1;
@@ -156,27 +138,6 @@ static void test_bad_injections(void **state)
     check_bad_injection("SIGUSR1:xyzzy=1", "unknown key 'xyzzy'");
 }
 
-static const char *const words[] = {"runs", "seed", "seeds", "timeout", "virtual_timeout", NULL};
-
-static const char *next_word(const void *context, size_t index)
-{
-    (void)context;
-    return words[index];
-}
-
-static void test_nearest(void **state)
-{
-    (void)state;
-    assert_string_equal(value_nearest("run", next_word, NULL), "runs");
-    assert_string_equal(value_nearest("timout", next_word, NULL), "timeout");
-    assert_string_equal(value_nearest("virtual-timeout", next_word, NULL), "virtual_timeout");
-    assert_null(value_nearest("xyzzy", next_word, NULL));
-    assert_null(value_nearest("", next_word, NULL));
-    assert_null(value_nearest("a-word-that-is-much-longer-than-any-word-a-person-would-ever-type-"
-                              "by-mistake",
-                              next_word, NULL));
-}
-
 static void test_glob(void **state)
 {
     struct bytes quoted;
@@ -219,10 +180,9 @@ static void test_shell_quote(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),         cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_format_duration), cmocka_unit_test(test_probabilities),
-        cmocka_unit_test(test_injections),      cmocka_unit_test(test_bad_injections),
-        cmocka_unit_test(test_nearest),         cmocka_unit_test(test_glob),
+        cmocka_unit_test(test_numbers),        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_probabilities),  cmocka_unit_test(test_injections),
+        cmocka_unit_test(test_bad_injections), cmocka_unit_test(test_glob),
         cmocka_unit_test(test_shell_quote),
     };
 

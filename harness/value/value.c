@@ -111,21 +111,6 @@ int value_parse_duration(const char *text, uint64_t *ret_ns)
     return -EINVAL;
 }
 
-void value_format_duration(uint64_t ns, char *text, size_t size)
-{
-    double s = (double)ns / 1e9;
-
-    if (ns >= 60 * NS_PER_S)
-        snprintf(text, size, "%" PRIu64 "m%02us", (uint64_t)(ns / (60 * NS_PER_S)),
-                 (unsigned)(ns / NS_PER_S % 60));
-    else if (ns >= 10 * NS_PER_S)
-        snprintf(text, size, "%.1fs", s);
-    else if (ns >= NS_PER_S)
-        snprintf(text, size, "%.2fs", s);
-    else
-        snprintf(text, size, "%.0fms", s * 1e3);
-}
-
 int value_parse_size(const char *text, uint64_t *ret_bytes)
 {
     static const char units[] = "BKMGT";

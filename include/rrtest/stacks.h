@@ -34,6 +34,7 @@ struct task_stack {
 struct stack_list {
     struct task_stack *tasks; /* the cause first */
     size_t count;
+    uint64_t left_out; /* tasks that there were beyond these */
 };
 
 #endif

@@ -198,6 +198,9 @@ static void learn_devices(struct session *s)
     }
     if (fstat(s->area.memfd, &st) == 0)
         add_device(f, &st, false);
+    snprintf(path, sizeof(path), "/proc/%d/root/dev/shm", s->tasks->tid);
+    if (s->place && s->place->own_shm && stat(path, &st) == 0)
+        add_device(f, &st, true);
     if (own_files(s, &st))
         add_device(f, &st, true);
     if (pipe2(pair, O_CLOEXEC) == 0) {

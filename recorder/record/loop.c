@@ -2,6 +2,7 @@
  * tasks into user code; exactly one runs at a time. */
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <time.h>
@@ -11,6 +12,7 @@
 #include "recorder/record/blocking.h"
 #include "recorder/record/buffered.h"
 #include "recorder/record/instructions.h"
+#include "recorder/record/limits.h"
 #include "recorder/record/outside.h"
 #include "recorder/record/process.h"
 #include "recorder/record/session.h"
@@ -20,7 +22,7 @@
 #include "recorder/record/timers.h"
 #include "recorder/record/traps.h"
 
-#define TASKS_MAX 4096
+#define TURNS_PER_LOOK 16
 #define COUNTER_IDLE (1ll << 62)
 
 static uint64_t wall_now(void)
@@ -108,7 +110,7 @@ static size_t collect(struct session *s, uint32_t *ids, struct task **tasks)
 {
     size_t n = 0;
 
-    for (struct task *t = s->tasks; t && n < TASKS_MAX; t = t->next) {
+    for (struct task *t = s->tasks; t && n < LIMITS_TASKS_MAX; t = t->next) {
         if (!is_runnable(s, t))
             continue;
         ids[n] = t->id;
@@ -163,7 +165,7 @@ static bool all_wait(struct session *s)
         s->ended = true;
         return false;
     }
-    process_report(s, RECORD_VERDICT_DEADLOCK, "every task waits for ever:");
+    session_fail(s, RECORD_VERDICT_DEADLOCK, "every task waits for ever");
     return false;
 }
 
@@ -185,16 +187,33 @@ static void halt(struct session *s, struct task *running)
 }
 
 /* running: the task that is not stopped, or NULL. */
-static bool over_time(struct session *s, struct task *running)
+static bool over_memory(struct session *s, struct task *running, uint64_t now)
 {
-    if (s->wall_deadline && wall_now() > s->wall_deadline + s->rewriting_ns) {
+    char *headline;
+
+    if (!limits_over_memory(s, now, &headline))
+        return false;
+    halt(s, running);
+    session_fail(s, RECORD_VERDICT_LIMIT, "%s", headline);
+    free(headline);
+    return true;
+}
+
+/* running: the same. */
+static bool is_over(struct session *s, struct task *running)
+{
+    uint64_t now = wall_now();
+
+    if (over_memory(s, running, now))
+        return true;
+    if (s->wall_deadline && now > s->wall_deadline + s->rewriting_ns) {
         halt(s, running);
-        process_report(s, RECORD_VERDICT_TIMEOUT, "its tasks then:");
+        session_fail(s, RECORD_VERDICT_TIMEOUT, "%s", "");
         return true;
     }
     if (s->deadline_virtual && clock_now(s->clock) > s->deadline_virtual) {
         halt(s, running);
-        process_report(s, RECORD_VERDICT_VIRTUAL_TIMEOUT, "its tasks then:");
+        session_fail(s, RECORD_VERDICT_VIRTUAL_TIMEOUT, "%s", "");
         return true;
     }
     if (s->options->interrupted && s->options->interrupted(s->options->interrupted_context)) {
@@ -211,15 +230,15 @@ static bool over_time(struct session *s, struct task *running)
 
 static struct task *choose(struct session *s)
 {
-    uint32_t ids[TASKS_MAX];
-    struct task *tasks[TASKS_MAX];
+    uint32_t ids[LIMITS_TASKS_MAX];
+    struct task *tasks[LIMITS_TASKS_MAX];
 
     for (;;) {
         uint64_t wait_ns = 0;
         uint32_t id;
         size_t n;
 
-        if (over_time(s, NULL) || s->live == 0)
+        if (is_over(s, NULL) || s->live == 0)
             return NULL;
         blocking_collect_kernel(s);
         timers_fire(s);
@@ -309,9 +328,10 @@ static void run(struct session *s, struct task *t)
     t->needs_event = true;
     t->nowhere = false;
     t->steps_done = 0;
+    t->space->ran = true;
     for (;;) {
         got = stepped ? step_next(s, t, &stop) : wait_next(t->tid, true, &stop);
-        if (got == -EINTR && over_time(s, stepped ? NULL : t))
+        if (got == -EINTR && is_over(s, stepped ? NULL : t))
             return;
         if (got == -EINTR && !stepped && blocking_task_letter(t->tid) == 'S')
             buffered_rescue(t);
@@ -356,9 +376,12 @@ static void step_task(struct session *s, struct task *t)
 int session_loop(struct session *s)
 {
     s->reschedule = true;
-    while (!s->ended && s->live > 0) {
+    for (uint32_t turns = 1; !s->ended && s->live > 0; turns++) {
         struct task *t = s->current;
 
+        /* a task that stops often and alone neither meets the timer in a wait nor a decision */
+        if (turns % TURNS_PER_LOOK == 0 && is_over(s, NULL))
+            break;
         if (s->reschedule || !t || t->state != TASK_READY || t->vfork_child)
             t = choose(s);
         if (!t)

@@ -100,6 +100,17 @@ static void process_free(struct process *p)
     free(p);
 }
 
+/* Names a task by how it came about, whatever the order in which tasks are made. */
+static char *role_of_child(struct task *parent)
+{
+    char *role;
+
+    if ((parent ? asprintf(&role, "%s.%u", parent->role, ++parent->children)
+                : asprintf(&role, "0")) < 0)
+        abort();
+    return role;
+}
+
 struct task *session_task_new(struct session *s, struct task *parent, pid_t tid,
                               uint64_t clone_flags)
 {
@@ -108,6 +119,7 @@ struct task *session_task_new(struct session *s, struct task *parent, pid_t tid,
 
     t->id = ++s->next_task;
     t->tid = tid;
+    t->role = role_of_child(parent);
     t->pidfd = -1;
     t->call.borrowed[0].fd = t->call.borrowed[1].fd = -1;
     t->queue = signal_queue_new();
@@ -177,6 +189,7 @@ void session_task_gone(struct session *s, struct task *t)
     signal_queue_free(t->queue);
     filter_unref(t->filters);
     patches_task_free(t);
+    free(t->role);
     space_unref(t->space);
     files_unref(s, t->files);
     close_fd(&t->pidfd);

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <sys/user.h>
 
@@ -72,6 +73,8 @@ struct space {
     uint64_t brk_start, brk;
     uint64_t zone_start, zone_end; /* where images are placed; reserved at exec */
     uint64_t zone_next;            /* top-down */
+    uint64_t resident, looked;     /* limits.c: bytes at its last look, number of that look */
+    bool ran;                      /* since then */
     int64_t zone_shift;            /* from an image to its stub area */
     bool has_area;                 /* the recorder's area is mapped */
     bool rewritten_nothing;        /* some executable mapping runs without ticks */
@@ -289,10 +292,13 @@ struct task {
     int kill_signal;         /* fatal signal on its way */
     bool kernel_mask;        /* the kernel has a signal mask for the call it runs (terminal.h) */
     char name[16];
+    char *role;        /* who made it: "0" the first, "0.2" its second child */
+    uint32_t children; /* tasks and processes it has made */
     struct {
         bool valid;
         uint64_t nr, ip, sp;
     } injected;                        /* the call that an injected signal interrupted last */
+    signal_set injected_signals;       /* of the pending ones: sent by inject.c */
     uint8_t tsc_mode;                  /* prctl(PR_SET_TSC), as the program sees it; 0: never set */
     bool cpuid_traps;                  /* instructions.h */
     uint64_t trap_ticks, trap_atomics; /* where the counter trapped last */
@@ -303,6 +309,12 @@ struct task {
     size_t frame_count, frame_capacity;
     uint64_t patch_flag; /* RRTEST_FAULT=patch-flag-per-task: a site wanted by some call */
     struct task *next;
+};
+
+/* Of one output stream, what went beyond the limit. */
+struct output_rest {
+    uint64_t length;
+    struct bytes end; /* RECORD_OUTPUT_END bytes or a little more */
 };
 
 /* ---- the session ------------------------------------------------------------------------- */
@@ -327,8 +339,15 @@ struct session {
     uint32_t next_task, next_process;
     uint64_t next_space, next_object;
     uint32_t live;
+    struct {                   /* limits.c */
+        uint64_t next_look;    /* at memory; wall ns */
+        uint64_t looks;        /* so far */
+        uint64_t kernel_kills; /* for lack of memory, at the first look */
+        bool has_files;
+        struct rlimit files; /* RLIMIT_NOFILE as the recorder was given it */
+    } limits;
     struct place *place; /* NULL: no namespaces */
-    bool used_network;   /* inet sockets were made: the place is spoiled */
+    bool spoiled;        /* the place: inet sockets, System V objects or message queues were made */
     int stdio_stat_valid;
     struct stdio_identity {
         uint64_t device, inode;
@@ -358,6 +377,7 @@ struct session {
     bool external_input;    /* the program's stdin comes from outside */
     uint32_t injected[16];
     struct bytes output[2];
+    struct output_rest rest[2];
     uint64_t events_since_checksum;
     struct file_entry {
         char *key;

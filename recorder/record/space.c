@@ -76,7 +76,7 @@ uint32_t space_trace_file(struct session *s, int fd, enum trace_file_kind kind, 
     for (size_t i = 0; i < s->trace_file_count; i++)
         if (strcmp(s->trace_files[i].key, key) == 0)
             return s->trace_files[i].id;
-    if (s->trace) {
+    if (s->trace && !trace_writer_lost(s->trace)) {
         /* a file that is young or small may be rewritten in place before the trace is kept */
         bool copy_now =
             kind == TRACE_FILE_SHARED ||

@@ -240,7 +240,7 @@ static int prepare(struct replay_session *r)
 {
     int error = trace_reader_open(r->options->trace, &r->trace, r->error);
 
-    if (!error)
+    if (!error && !r->options->any_processor)
         error = replay_check_cpu(trace_reader_meta(r->trace), r->error);
     if (!error)
         error = replay_files_open(r);

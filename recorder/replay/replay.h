@@ -14,7 +14,8 @@ struct replay_options {
     /* all registers at each event, memory checksums; without it only ticks, instruction and stack
      * pointers and the numbers of system calls are checked */
     bool verify;
-    int stdout_fd; /* -1: discard */
+    bool any_processor; /* try even if this one lacks what the recorded program may have used */
+    int stdout_fd;      /* -1: discard */
     int stderr_fd;
     bool (*interrupted)(void *context); /* asked every 10 ms; true ends the replay */
     void *interrupted_context;
@@ -37,7 +38,8 @@ struct replay_result {
 void replay_result_done(struct replay_result *result);
 
 /* 0: *ret is filled. Negative: no replay was possible: -EBADMSG a damaged trace, -EPERM and -ENOSYS
- * what is not permitted here, -EOPNOTSUPP a trace of a processor with more features, and others.
+ * what is not permitted here, -EOPNOTSUPP a trace of a processor with more features or another
+ * layout of registers, and others.
  *
  * One replay at a time in a process: it waits for children of its own and borrows SIGALRM with
  * ITIMER_REAL, SIGPIPE and SIGCHLD, which it puts back. Best pinned to one CPU (design.md section

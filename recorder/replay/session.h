@@ -151,8 +151,10 @@ int replay_compare_registers(struct replay_session *r, const struct replay_task 
 int replay_compare_memory(struct replay_session *r, struct replay_task *t);
 
 /* ---- cpu.c --------------------------------------------------------------------------------- */
-/* Instruction sets that the recorded cpuid table promises and this machine lacks are an error that
- * names them. */
+/* Instruction sets that the recorded cpuid table promises and this machine lacks are an error
+ * (-EOPNOTSUPP) that names them; and so is another layout of xsave's components, for what xsave
+ * writes into the program's memory would differ. More than was recorded does no harm: the program
+ * is told what the table says. */
 int replay_check_cpu(const struct trace_meta *meta, struct rr_error *error);
 
 #endif

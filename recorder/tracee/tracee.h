@@ -47,7 +47,8 @@ int tracee_reset_xstate(pid_t tid);
 /* All or nothing: -EFAULT if any byte is not mapped (readable/writable as the program sees it). */
 int tracee_read(pid_t tid, uint64_t address, void *ret, size_t length);
 int tracee_write(pid_t tid, uint64_t address, const void *data, size_t length);
-/* Regardless of page protection (through /proc/TID/mem; private copies are made). */
+/* Regardless of page protection (through /proc/TID/mem, by ptrace where there is no /proc; private
+ * copies are made). */
 int tracee_write_forced(pid_t tid, uint64_t address, const void *data, size_t length);
 int tracee_read_forced(pid_t tid, uint64_t address, void *ret, size_t length);
 /* The descriptor of /proc/TID/mem, or a negative errno. */

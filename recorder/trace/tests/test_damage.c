@@ -318,7 +318,7 @@ static void test_version(void **state)
     memcpy(content.data + 32, &hash, sizeof(hash));
     put_file(path, content.data, content.length);
     assert_int_equal(sample_check(f->path, &events, &error), -EPROTONOSUPPORT);
-    assert_non_null(strstr(error.message, "version 3"));
+    assert_non_null(strstr(error.message, "version 4"));
     bytes_done(&content);
     free(path);
 }

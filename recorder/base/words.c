@@ -1,9 +1,27 @@
-/* The known word that a misspelt one most likely means. */
+/* Nearest words and readable durations. */
+#include "recorder/base/words.h"
+
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
-#include "harness/value/value.h"
-
 #define WORD_MAX 64
+#define NS_PER_S 1000000000ull
+
+void words_format_duration(uint64_t ns, char *text, size_t size)
+{
+    double s = (double)ns / 1e9;
+
+    if (ns >= 60 * NS_PER_S)
+        snprintf(text, size, "%" PRIu64 "m%02us", (uint64_t)(ns / (60 * NS_PER_S)),
+                 (unsigned)(ns / NS_PER_S % 60));
+    else if (ns >= 10 * NS_PER_S)
+        snprintf(text, size, "%.1fs", s);
+    else if (ns >= NS_PER_S)
+        snprintf(text, size, "%.2fs", s);
+    else
+        snprintf(text, size, "%.0fms", s * 1e3);
+}
 
 static size_t least(size_t a, size_t b)
 {
@@ -40,7 +58,7 @@ static size_t distance(const char *a, const char *b)
     return above[width];
 }
 
-const char *value_nearest(const char *word, const char *(*next)(const void *context, size_t index),
+const char *words_nearest(const char *word, const char *(*next)(const void *context, size_t index),
                           const void *context)
 {
     const char *nearest = NULL;
@@ -70,7 +88,7 @@ static const char *name_at(const void *context, size_t index)
     return ((const char *const *)context)[index];
 }
 
-const char *value_nearest_of(const char *word, const char *const *names)
+const char *words_nearest_of(const char *word, const char *const *names)
 {
-    return value_nearest(word, name_at, names);
+    return words_nearest(word, name_at, names);
 }
