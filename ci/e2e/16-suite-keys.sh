@@ -193,7 +193,7 @@ expect [ "$(cat "$OUT")" -ge 3 ]
 run sh -c 'test "$(grep -c before log)" = "$(grep -c after log)"'
 expect_status 0
 
-case_begin "a failing setup is an error, which says what failed; no run is made; teardown is left out"
+case_begin "a failing setup is an error, which says what failed; no run is made; teardown is"
 cat >suite.yaml <<'YAML'
 version: 1
 tests:
@@ -204,10 +204,10 @@ run rrtest run suite.yaml
 expect_status 1
 expect_stdout_has "ERR   a"
 expect_stdout_has "setup: suite.yaml:3:54: 'echo first; echo oops >&2; exit 3': exit 3: first|oops"
-expect_stdout_has "1 passed, 1 failed"
+expect_stdout_has "1 passed, 0 failed, 1 error"
 expect_no_file ran
 expect_no_file no
-expect_no_file down
+expect_file down
 
 case_begin "a failing setup_each or teardown_each is the run's error; a failing program stays a failure"
 cat >suite.yaml <<'YAML'
@@ -232,7 +232,7 @@ case_begin "a failing teardown is told and fails the session"
 printf 'version: 1\ntests: [{name: a, command: ["true"], runs: 1, teardown: ["exit 5"]}]\n' >suite.yaml
 run rrtest run suite.yaml
 expect_status 1
-expect_stderr_has "a: teardown: suite.yaml:2:58: 'exit 5': exit 5"
+expect_stdout_has "ERR   a  teardown: suite.yaml:2:58: 'exit 5': exit 5"
 
 case_begin "what setup leaves running serves the runs and is ended after teardown, daemons too"
 cp /bin/sleep rrtest-e2e-srv
@@ -276,7 +276,7 @@ for signal in TERM KILL; do
     pid=$!
     wait_until 20 pgrep -x rrtest-e2e-intr >/dev/null
     kill -$signal $pid
-    wait $pid
+    wait $pid 2>/dev/null
     STATUS=$?
     expect_status $([ $signal = TERM ] && echo 143 || echo 137)
     wait_until 10 nobody rrtest-e2e-intr
@@ -322,6 +322,30 @@ expect_stdout_has "3 passed, 3 failed"
 expect_stdout_has "exit 4, expected exit 0 or 3"
 expect_stdout_has "exit 0, expected an exit status other than 0"
 expect_stdout_has "stdout has 'leak', which must not occur"
+
+case_begin "a quarantined failure does not count until its date, another signature's does"
+cat >suite.yaml <<'YAML'
+version: 1
+defaults: {runs: 1, command: ["false"]}
+tests:
+  - {name: any, quarantine: {reason: known bug, until: 9998-12-31}}
+  - {name: over, quarantine: {reason: old bug, until: 2001-12-31}}
+  - {name: other, quarantine: {reason: other bug, until: 9998-12-31, signature: "0123456789abcdef"}}
+YAML
+run rrtest check suite.yaml
+expect_status 0
+run rrtest run suite.yaml --filter any
+expect_status 0
+expect_stdout_has "quarantined until 9998-12-31: known bug"
+run rrtest run suite.yaml --filter over
+expect_status 1
+expect_stdout_has "the quarantine expired on 2001-12-31: old bug"
+run rrtest run suite.yaml --filter other
+expect_status 1
+signature=$(python3 -c 'import json; print(json.load(open("rrtest-out/results.json"))["tests"][0]["failures"][0]["signature"])')
+sed -i "s/0123456789abcdef/$signature/" suite.yaml
+run rrtest run suite.yaml --filter other
+expect_status 0
 
 case_begin "keep_going is the test's own"
 printf 'version: 1\ndefaults: {runs: 5, command: ["false"]}\ntests: [{name: a, keep_going: true}, {name: b}]\n' >suite.yaml

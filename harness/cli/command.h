@@ -30,6 +30,8 @@ extern const struct command command_replay;
 extern const struct command command_dump;
 extern const struct command command_stats;
 extern const struct command command_ls;
+extern const struct command command_merge;
+extern const struct command command_report;
 extern const struct command command_pack;
 extern const struct command command_unpack;
 extern const struct command command_timeline;

@@ -9,9 +9,12 @@
 #include "harness/cli/command.h"
 #include "harness/cli/run_hunt.h"
 #include "harness/cli/run_list.h"
+#include "harness/run/quota.h"
 #include "harness/run/runner.h"
 #include "harness/run/select.h"
 #include "harness/value/value.h"
+#include "reports/model.h"
+#include "reports/report.h"
 
 #define JOBS_MAX 1024
 
@@ -96,6 +99,44 @@ static int parse_color(void *target, const char *value, struct rr_error *error)
     return 0;
 }
 
+static int parse_shard(void *target, const char *value, struct rr_error *error)
+{
+    struct run_options *options = target;
+
+    return shard_parse(value, getenv, &options->shard, error);
+}
+
+static int parse_shard_by(void *target, const char *value, struct rr_error *error)
+{
+    static const char *const names[] = {[SHARD_BY_TESTS] = "tests", [SHARD_BY_RUNS] = "runs", NULL};
+    struct run_options *options = target;
+
+    for (size_t i = 0; names[i]; i++) {
+        if (strcmp(value, names[i]) == 0) {
+            options->shard.by = (enum shard_by)i;
+            return 0;
+        }
+    }
+    return command_expected_of("tests or runs", value, names, error);
+}
+
+static int parse_quota(void *target, const char *value, struct rr_error *error)
+{
+    struct run_options *options = target;
+
+    if (value_parse_size(value, &options->trace_quota))
+        return rr_error_set(error, -EINVAL, "expected a size such as 500M, 2G or none, got '%s'",
+                            value);
+    return 0;
+}
+
+static int parse_report(void *target, const char *value, struct rr_error *error)
+{
+    struct run_options *options = target;
+
+    return report_parse(value, &options->reports, error);
+}
+
 #define AT(field) offsetof(struct run_options, field)
 static const struct option_row rows[] = {
     {"runs", 'n', OPTION_CALL, "N", 0, OPTION_NO_GIVEN, parse_runs,
@@ -116,6 +157,12 @@ static const struct option_row rows[] = {
      "go round until a test fails"},
     {"keep-going", 'k', OPTION_FLAG, NULL, AT(keep_going), OPTION_NO_GIVEN, NULL,
      "make all runs of a test, not only up to its first failure"},
+    {"shard", 0, OPTION_CALL, "I/N|auto", 0, OPTION_NO_GIVEN, parse_shard,
+     "do part I of N; auto: as the CI engine's variables say"},
+    {"shard-by", 0, OPTION_CALL, "tests|runs", 0, OPTION_NO_GIVEN, parse_shard_by,
+     "what shards divide (default: tests)"},
+    {"resume", 0, OPTION_FLAG, NULL, AT(resume), OPTION_NO_GIVEN, NULL,
+     "go on with the interrupted session in --out, if there is one"},
     {"strategy", 0, OPTION_CALL, "S", 0, OPTION_NO_GIVEN, parse_strategy,
      "auto, round-robin or random, for all tests"},
     {"patching", 0, OPTION_CALL, "static|lazy|off", 0, OPTION_NO_GIVEN, parse_patching,
@@ -124,10 +171,16 @@ static const struct option_row rows[] = {
      "where traces are kept (default: rrtest-out)"},
     {"keep", 0, OPTION_CALL, "failures|all|none", 0, OPTION_NO_GIVEN, parse_keep,
      "traces of which runs (default: failures)"},
+    {"trace-quota", 0, OPTION_CALL, "SIZE", 0, OPTION_NO_GIVEN, parse_quota,
+     "disk for kept traces; beyond it passing ones and duplicates go (default: 2G)"},
+    {"report", 'r', OPTION_CALL, "KIND=FILE", 0, OPTION_NO_GIVEN, parse_report,
+     "also write a report; may be given again: " REPORT_FORMAT_LIST},
     RUN_HUNT_ROWS,
     {"color", 0, OPTION_CALL, "auto|always|never", 0, OPTION_NO_GIVEN, parse_color,
      "colours on stdout (default: auto, if it is a terminal and NO_COLOR is not set)"},
     {"quiet", 'q', OPTION_FLAG, NULL, AT(quiet), OPTION_NO_GIVEN, NULL, "print failing tests only"},
+    {"verbose", 'v', OPTION_FLAG, NULL, AT(verbose), OPTION_NO_GIVEN, NULL,
+     "print every test, and whole stacks"},
     {"list", 0, OPTION_FLAG, NULL, AT(list), OPTION_NO_GIVEN, NULL,
      "print the chosen tests and their labels; run nothing"},
     {"json", 0, OPTION_FLAG, NULL, AT(json), OPTION_NO_GIVEN, NULL, "with --list: as JSON"},
@@ -142,7 +195,8 @@ static void init(void *target)
 
     options->strategy = SUITE_STRATEGY_UNKNOWN;
     options->patching = RUN_PATCHING_OF_SUITE;
-    options->out = "rrtest-out";
+    options->out = RUN_OUT_DEFAULT;
+    options->trace_quota = QUOTA_DEFAULT;
     options->color = color_wanted(stdout, COLOR_AUTO);
 }
 
@@ -174,6 +228,29 @@ static int resolve(struct suite *suite, const struct run_options *options, struc
     return 0;
 }
 
+static void complain(void *context, const char *message)
+{
+    (void)context;
+    command_fail(0, "%s", message);
+}
+
+/* Run, and write the reports that were asked for; one that cannot be written spoils a good status.
+ */
+static int run_and_report(const struct suite *suite, const struct run_options *options)
+{
+    struct report_session session;
+    int status;
+
+    if (options->shard.count > 1)
+        shard_acknowledge();
+    status = run_suite(suite, options, &session);
+    if (report_write_all(&options->reports, &session, complain, NULL) > 0 &&
+        status == RUN_EXIT_PASSED)
+        status = RUN_EXIT_FAILED;
+    report_session_done(&session);
+    return status;
+}
+
 static int run(const char *program, void *target, const struct option_result *operands)
 {
     struct run_options *options = target;
@@ -203,7 +280,7 @@ static int run(const char *program, void *target, const struct option_result *op
     else if (options->list)
         status = run_list(suite, options);
     else
-        status = options->dry_run ? run_dry(suite, options) : run_suite(suite, options);
+        status = options->dry_run ? run_dry(suite, options) : run_and_report(suite, options);
     suite_free(suite);
     free(options->hunted);
     return status;

@@ -16,10 +16,9 @@
 #include "recorder/base/words.h"
 
 static const struct command *const commands[] = {
-    &command_run,  &command_check,  &command_record, &command_replay,
-    &command_dump, &command_stats,  &command_ls,     &command_timeline,
-    &command_pack, &command_unpack, &command_import, &command_doctor,
-    NULL,
+    &command_run,    &command_check,  &command_merge,  &command_report,   &command_import,
+    &command_record, &command_replay, &command_dump,   &command_timeline, &command_stats,
+    &command_ls,     &command_pack,   &command_unpack, &command_doctor,   NULL,
 };
 
 /* Written by the signal handler alone; a handler has nothing else to write to. */

@@ -164,6 +164,45 @@ static const struct manual_item import_examples[] = {
     END,
 };
 
+/* --- results -------------------------------------------------------------------------------------
+ */
+
+static const char *const merge_text[] = {
+    "Joins the results of a session's shards, read from results.json in each folder, into those of "
+    "one "
+    "session, and shows them as run does. The shards must be of the same suite, seed and version "
+    "of "
+    "rrtest. Shards that are missing are named, and make the exit status 1. With --out, the "
+    "joined results are written too.",
+    NULL,
+};
+static const char *const report_text[] = {
+    "Shows the results of a session again, read from results.json in the folder (rrtest-out if "
+    "none is given), and writes reports from them: console, json, junit, tap, tap13 (for Perl's "
+    "prove, which refuses version 14), sarif, markdown, and github: annotations on stdout, and a "
+    "summary appended to the file $GITHUB_STEP_SUMMARY. Nothing else is printed on stdout if a "
+    "report goes there.",
+    NULL,
+};
+static const struct manual_item results_statuses[] = {
+    {"0", "no test failed"},
+    {"1", "a test failed, or (merge) a shard is missing"},
+    {"2",
+     "bad usage, results that cannot be read or do not belong together, or a report that could "
+     "not be written"},
+    END,
+};
+static const struct manual_item merge_examples[] = {
+    {"rrtest merge shard-1 shard-2 -o rrtest-out --report junit=junit.xml",
+     "two CI jobs' results as one"},
+    END,
+};
+static const struct manual_item report_examples[] = {
+    {"rrtest report rrtest-out --report sarif=rrtest.sarif --report github",
+     "what GitHub shows, from an earlier session"},
+    END,
+};
+
 /* --- tables --------------------------------------------------------------------------------------
  */
 
@@ -177,6 +216,8 @@ static const struct manual_page pages[] = {
     {"ls", ls_text, look_statuses, NULL},
     {"doctor", doctor_text, look_statuses, NULL},
     {"import", import_text, import_statuses, import_examples},
+    {"merge", merge_text, results_statuses, merge_examples},
+    {"report", report_text, results_statuses, report_examples},
 };
 
 static const struct manual_item files[] = {

@@ -115,30 +115,33 @@ static void print_words(const char *title, char *const *words)
 static void print_runs(const struct suite_test *test, const struct run_options *options)
 {
     const struct suite one = {.tests = (struct suite_test *)(uintptr_t)test, .count = 1};
+    struct progress *progress = calloc(1, sizeof(*progress));
+    struct report *report = calloc(1, sizeof(*report));
     struct schedule schedule;
     struct job job;
     uint64_t planned;
     size_t shown = 0;
 
-    schedule_init(&schedule, &one, options);
-    planned = schedule.tests[0].planned;
+    if (!progress || !report)
+        abort();
+    schedule_init(&schedule, &one, options, progress);
+    planned = schedule_counts_of(&schedule.tests[0])->planned;
     printf("       runs      %" PRIu64 "\n", planned);
-    while (shown < SEEDS_SHOWN && schedule_next(&schedule, &job)) {
-        static const struct report nothing;
-        struct report report = nothing;
-
-        report.job = job;
+    while (shown < SEEDS_SHOWN && schedule_next(&schedule, 0, &job)) {
+        report->job = job;
         if (job.kind == JOB_RUN) {
             printf("       %-9s run %" PRIu64 ": seed %" PRIu64 ", %s, %s\n",
                    shown == 0 ? "seeds" : "", job.run, job.seed, sched_strategy_name(job.strategy),
                    record_patching_name(job.patching));
             shown++;
         }
-        schedule_absorb(&schedule, &report);
+        schedule_absorb(&schedule, report);
     }
     if (planned > shown)
         printf("       %-9s ...\n", "");
     schedule_done(&schedule);
+    free(progress);
+    free(report);
 }
 
 static void print_hooks(const struct suite_test *test)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "harness/run/quota.h"
 #include "recorder/base/file.h"
 #include "recorder/trace/trace.h"
 
@@ -99,7 +100,8 @@ static int set_aside(const char *path, char **ret_aside, struct rr_error *error)
 }
 
 int keep_trace(const struct run_options *options, const struct suite_test *test,
-               const struct job *job, struct record_result *result, struct rr_error *error)
+               const struct job *job, struct record_result *result, uint64_t *ret_bytes,
+               struct rr_error *error)
 {
     char *path = keep_path(options, test, job);
     char *folder = format_path("%s/%s", options->out, test->name);
@@ -114,6 +116,8 @@ int keep_trace(const struct run_options *options, const struct suite_test *test,
         code = rr_error_set(error, -ENOENT, "the recorder returned no trace");
     if (code == 0)
         code = trace_writer_keep(result->trace, path, &result->meta, error);
+    if (code == 0)
+        *ret_bytes = quota_trace_bytes(path);
     if (aside && code)
         rename(aside, path);
     else if (aside)

@@ -12,9 +12,11 @@ char *keep_path(const struct run_options *options, const struct suite_test *test
                 const struct job *job);
 
 /* Put the run's trace there: whole or not at all. A trace of an earlier session with the same seed
- * is replaced, and comes back if the new one cannot be written. */
+ * is replaced, and comes back if the new one cannot be written. *ret_bytes: what it takes on disk.
+ */
 int keep_trace(const struct run_options *options, const struct suite_test *test,
-               const struct job *job, struct record_result *result, struct rr_error *error);
+               const struct job *job, struct record_result *result, uint64_t *ret_bytes,
+               struct rr_error *error);
 
 /* Remove a trace again (it turned out to be superfluous), and its parents if that empties them. */
 void keep_remove(const struct run_options *options, const struct suite_test *test,

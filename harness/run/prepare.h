@@ -41,11 +41,11 @@ int prepare_run_begin(struct prepare *p, const struct suite_test *test,
 int prepare_run_end(struct prepare *p, const struct suite_test *test,
                     bool (*interrupted)(void *context), void *context, struct rr_error *error);
 
-/* The same for a test: `setup` before its first run, `teardown` after its last, both in the
- * session's process, in the test's working directory. What setup left running lives until
- * prepare_test_end(). All of a test's runs, calibration too, come between the two. The caller keeps
- * the hooks, zeroed at first; nothing is forked for a test that has neither key.
- * 0, -ECANCELED, or what is wrong; then prepare_test_end() is not to be called. */
+/* The same for a test: `setup` before its first run, `teardown` after its last, both by one worker,
+ * in the test's working directory. What setup left running lives until prepare_test_end(). All of a
+ * test's runs, calibration too, come between the two. The caller keeps the hooks, zeroed at first;
+ * nothing is forked for a test that has neither key. 0, -ECANCELED, or what is wrong; then
+ * prepare_test_end() is not to be called. */
 int prepare_test_begin(struct hooks *hooks, const struct suite_test *test,
                        bool (*interrupted)(void *context), void *context, struct rr_error *error);
 int prepare_test_end(struct hooks *hooks, const struct suite_test *test,

@@ -23,6 +23,7 @@ static void judged(const char *expect, int status, const char *output, size_t le
     struct rr_error error;
     struct record_result result = {
         .status = status, .output = {(char *)(uintptr_t)output}, .output_length = {length}};
+    enum failure_kind kind;
     struct bytes reason;
 
     snprintf(text, sizeof(text),
@@ -30,7 +31,8 @@ static void judged(const char *expect, int status, const char *output, size_t le
     if (suite_parse("s", "/", text, strlen(text), &suite, &error))
         fail_msg("%s", error.message);
     bytes_init(&reason);
-    assert_int_equal(judge_run(&suite->tests[0], &result, &reason), outcome);
+    assert_int_equal(judge_run(&suite->tests[0], &result, &reason, &kind), outcome);
+    assert_int_equal(kind == FAILURE_NONE, outcome == OUTCOME_PASS);
     bytes_append(&reason, "", 1);
     assert_string_equal((char *)reason.data, words);
     bytes_done(&reason);
@@ -100,10 +102,11 @@ static void verdict(enum record_verdict verdict, const char *message, enum outco
 {
     struct suite_test test = {.timeout_ns = 2000000000, .virtual_timeout_ns = 60000000000};
     struct record_result result = {.verdict = verdict, .message = (char *)(uintptr_t)message};
+    enum failure_kind kind;
     struct bytes reason;
 
     bytes_init(&reason);
-    assert_int_equal(judge_run(&test, &result, &reason), outcome);
+    assert_int_equal(judge_run(&test, &result, &reason, &kind), outcome);
     bytes_append(&reason, "", 1);
     assert_string_equal((char *)reason.data, words);
     bytes_done(&reason);

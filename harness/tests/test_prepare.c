@@ -258,13 +258,34 @@ static void test_run(void **state)
     suite_free(suite);
 }
 
+/* What a failed set-up half did is for the teardown. */
+static void test_run_fails(void **state)
+{
+    struct suite *suite = suite_of("    stdin_text: \"abc\"\n"
+                                   "    setup_each: [\"echo half >half\", \"exit 3\"]\n"
+                                   "    teardown_each: [\"rm half; exit 4\"]\n");
+    struct rr_error error = {0};
+    struct prepare p;
+
+    (void)state;
+    prepare_init(&p, suite);
+    assert_int_equal(prepare_run_begin(&p, suite->tests, NULL, NULL, &error), -ECHILD);
+    assert_non_null(strstr(error.message, "setup_each: s.yaml:6:37: 'exit 3': exit 3"));
+    assert_int_equal(access("half", F_OK), -1);
+    assert_int_equal(p.hooks.keeper, 0);
+    assert_int_equal(p.run_stdin, -1);
+    prepare_done(&p);
+    suite_free(suite);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_copy),     CASE(test_copy_errors), CASE(test_empty),           CASE(test_hooks),
-        CASE(test_no_hooks), CASE(test_hook_fails),  CASE(test_hook_ends_early), CASE(test_run),
+        CASE(test_copy),      CASE(test_copy_errors), CASE(test_empty),           CASE(test_hooks),
+        CASE(test_no_hooks),  CASE(test_hook_fails),  CASE(test_hook_ends_early), CASE(test_run),
+        CASE(test_run_fails),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,14 +112,21 @@ static bool directory_is_empty(const char *path)
     return empty;
 }
 
-static bool clean(const char *path)
+/* New mounts where there are files, and always in the same order: /proc/self/mountinfo shows it. */
+static bool clean(bool tmpdir, bool shm)
 {
-    return directory_is_empty(path) || (umount2(path, MNT_DETACH) == 0 && mount_files(path) == 0);
+    bool new_tmpdir = tmpdir && !directory_is_empty(START_TMPDIR);
+    bool new_shm = shm && (new_tmpdir || !directory_is_empty(SHM));
+
+    if ((new_shm && umount2(SHM, MNT_DETACH) < 0) ||
+        (new_tmpdir && umount2(START_TMPDIR, MNT_DETACH) < 0))
+        return false;
+    return (!new_tmpdir || mount_files(START_TMPDIR) == 0) && (!new_shm || mount_files(SHM) == 0);
 }
 
 static char reset(bool tmpdir, bool shm, int last_pid)
 {
-    if ((tmpdir && !clean(START_TMPDIR)) || (shm && !clean(SHM)))
+    if (!clean(tmpdir, shm))
         return 0;
     /* proc(5), /proc/sys/kernel/ns_last_pid: the next pid is 2 again */
     return pwrite(last_pid, "1", 1, 0) == 1;
