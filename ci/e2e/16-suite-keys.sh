@@ -158,6 +158,22 @@ else
     skip "not root"
 fi
 
+case_begin "without mount namespaces runs with files work too, and say what they lack; no folder stays"
+printf 'version: 1\ntests: [{name: a, files: [data], command: [sh, -c, "cat data; test $PWD = $RRTEST_FILES"], runs: 3, timeout: 30s, expect: {stdout_exact: "text\\n"}}]\n' >suite.yaml
+echo text >data
+if unshare -Ur sh -c 'echo 0 >/proc/sys/user/max_mnt_namespaces' 2>/dev/null; then
+    run unshare -Ur sh -c 'echo 0 >/proc/sys/user/max_mnt_namespaces && "$0" run suite.yaml' "$RRTEST"
+    if grep -q 'this machine cannot record' "$ERR"; then
+        skip "no recording without namespaces here"
+    fi
+    expect_status 0
+    expect_stderr_has "no mount namespace here"
+    run sh -c 'ls -d /tmp/rrtest-run-* 2>/dev/null'
+    expect_stdout ""
+else
+    skip "no user namespaces"
+fi
+
 case_begin "stdin from a text"
 cat >suite.yaml <<'YAML'
 version: 1
