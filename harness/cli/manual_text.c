@@ -183,11 +183,6 @@ static const struct manual_item check_statuses[] = {
     {"2", "bad usage, or a suite has mistakes"},
     END,
 };
-static const char *const timeline_text[] = {
-    "Writes what the threads of a trace did, and when, in the format of Perfetto and Chrome's "
-    "trace viewer. Without a trace, the latest of `rrtest record`.",
-    NULL,
-};
 /* --- import --------------------------------------------------------------------------------------
  */
 
@@ -271,7 +266,6 @@ static const struct manual_page pages[] = {
     {"dump", dump_text, look_statuses, NULL},
     {"timeline", timeline_text, look_statuses, timeline_examples},
     {"stats", stats_text, look_statuses, NULL},
-    {"timeline", timeline_text, look_statuses, NULL},
     {"ls", ls_text, look_statuses, NULL},
     {"pack", pack_text, look_statuses, pack_examples},
     {"unpack", unpack_text, look_statuses, NULL},
