@@ -137,6 +137,16 @@ static int parse_report(void *target, const char *value, struct rr_error *error)
     return report_parse(value, &options->reports, error);
 }
 
+static int parse_memory(void *target, const char *value, struct rr_error *error)
+{
+    struct run_options *options = target;
+
+    return value_parse_size(value, &options->memory_limit) || options->memory_limit == 0
+               ? rr_error_set(error, -EINVAL, "expected a size such as 512M or 2GiB, got '%s'",
+                              value)
+               : 0;
+}
+
 #define AT(field) offsetof(struct run_options, field)
 static const struct option_row rows[] = {
     {"runs", 'n', OPTION_CALL, "N", 0, OPTION_NO_GIVEN, parse_runs,
@@ -153,6 +163,8 @@ static const struct option_row rows[] = {
      "only tests with this label (or another one given); '!L': none with it"},
     {"time-budget", 't', OPTION_DURATION, "T", AT(time_budget_ns), OPTION_NO_GIVEN, NULL,
      "end after this time, with what was found until then"},
+    {"memory-limit", 0, OPTION_CALL, "SIZE", 0, OPTION_NO_GIVEN, parse_memory,
+     "memory of one run (default: 3/4 of what is available, shared by the workers)"},
     {"until-failure", 0, OPTION_FLAG, NULL, AT(until_failure), OPTION_NO_GIVEN, NULL,
      "go round until a test fails"},
     {"keep-going", 'k', OPTION_FLAG, NULL, AT(keep_going), OPTION_NO_GIVEN, NULL,

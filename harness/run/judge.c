@@ -102,8 +102,9 @@ static bool matches(const struct kept_output *o, const regex_t *regex)
 {
     for (int i = 0; i < 1 + o->cut; i++) {
         regmatch_t range = {.rm_so = 0, .rm_eo = (regoff_t)o->length[i]};
+        int no_edge = !o->cut ? 0 : i == 0 ? REG_NOTEOL : REG_NOTBOL; /* it was cut there */
 
-        if (regexec(regex, o->part[i], 1, &range, REG_STARTEND) == 0)
+        if (regexec(regex, o->part[i], 1, &range, REG_STARTEND | no_edge) == 0)
             return true;
     }
     return false;
@@ -162,8 +163,16 @@ static enum outcome judge_output(const struct suite_output *output, struct kept_
             o.cut = false; /* it differs, whatever was cut off */
         return lacks(&o, "is not exactly", output->exact, reason);
     }
+    if (output->pattern_not && matches(&o, &output->regex_not)) {
+        say(reason, "%s matches ", o.name);
+        say_quoted(reason, output->pattern_not);
+        say(reason, ", which must not match");
+        return OUTCOME_FAIL;
+    }
     if (output->pattern && !matches(&o, &output->regex))
         return lacks(&o, "does not match", output->pattern, reason);
+    if (o.cut && output->pattern_not)
+        return lacks(&o, "may match", output->pattern_not, reason);
     return OUTCOME_PASS;
 }
 

@@ -32,6 +32,7 @@ struct run_options {
     struct shard shard;
     bool resume;             /* go on with the interrupted session in `out`, if there is one */
     uint64_t time_budget_ns; /* 0: none */
+    uint64_t memory_limit;   /* bytes, of one run; 0: limits.h says */
     bool until_failure;
     bool keep_going; /* go on with a test after its first failing run */
     int strategy;    /* SUITE_STRATEGY_UNKNOWN: as the suite says */

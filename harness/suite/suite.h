@@ -30,11 +30,13 @@ enum suite_stream { SUITE_STDOUT, SUITE_STDERR, SUITE_STREAM_COUNT };
 
 /* What one output stream must be like; NULL members ask for nothing. Lists end with NULL. */
 struct suite_output {
-    char **contains; /* each occurs somewhere */
-    char **lacks;    /* none occurs */
-    char *exact;     /* is the whole of it */
-    char *pattern;   /* extended regular expression; ^ and $ match at lines */
-    regex_t regex;   /* compiled from pattern when that is set */
+    char **contains;   /* each occurs somewhere */
+    char **lacks;      /* none occurs */
+    char *exact;       /* is the whole of it */
+    char *pattern;     /* extended regular expression; ^ and $ match at lines */
+    regex_t regex;     /* compiled from pattern when that is set */
+    char *pattern_not; /* the same, but matches nowhere */
+    regex_t regex_not;
 };
 
 struct suite_expect {
@@ -135,9 +137,10 @@ struct suite_test {
     enum record_patching patching;
     uint64_t timeout_ns; /* 0: none */
     uint64_t virtual_timeout_ns;
-    uint64_t memory_limit;  /* bytes; 0: the runner's default; SUITE_NO_LIMIT */
-    uint64_t process_limit; /* likewise */
-    uint64_t output_limit;  /* bytes; 0: the recorder's default */
+    /* 0: the session's own; SUITE_NO_LIMIT: none. */
+    uint64_t memory_limit; /* bytes */
+    uint64_t process_limit;
+    uint64_t output_limit; /* bytes, of each stream */
     struct record_injection *injections;
     size_t injection_count;
     bool real_clock;
