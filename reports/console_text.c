@@ -55,7 +55,7 @@ static void append_stacks(struct bytes *out, const struct report_failure *failur
         .indent = "",
         .tasks_max = verbose ? SIZE_MAX : TASKS_MAX,
         .frames_max = verbose ? SIZE_MAX : FRAMES_MAX,
-        .addresses = verbose,
+        .full = verbose,
     };
     const char *label = "stack";
     const char *at;
@@ -78,12 +78,11 @@ static void append_stacks(struct bytes *out, const struct report_failure *failur
 }
 
 static void append_failure(struct bytes *out, const struct report_test *test,
-                           const struct report_session *session,
                            const struct report_failure *failure, bool verbose)
 {
     text_format(out, "       found  run %" PRIu64 ", seed %" PRIu64 ", %s", failure->first_run,
                 failure->first_seed, failure->strategy);
-    if (session->keep_going)
+    if (test->keep_going)
         text_format(out, "; %" PRIu64 " of %" PRIu64 " runs fail so", failure->count, test->runs);
     text_append(out, "\n");
     append_lines(out, failure->is_error ? "error" : "why", failure->title);
@@ -110,7 +109,7 @@ void console_text_test(struct bytes *out, const struct report_test *test,
     text_format(out, "  %-*s  %s\n", options->width, test->name, description);
     free(description);
     for (size_t i = 0; i < test->failure_count; i++)
-        append_failure(out, test, session, &test->failures[i], options->verbose);
+        append_failure(out, test, &test->failures[i], options->verbose);
 }
 
 void console_text_summary(struct bytes *out, const struct report_session *session)

@@ -3,13 +3,13 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "recorder/base/file.h"
+#include "reports/json_value.h"
 #include "reports/model.h"
 #include "reports/text.h"
 
@@ -125,6 +125,7 @@ static const struct field test_fields[] = {
     FIELD(report_test, position, KIND_U32),
     FIELD(report_test, verdict, KIND_VERDICT),
     NULLABLE(report_test, note),
+    FIELD(report_test, keep_going, KIND_BOOL),
     FIELD(report_test, planned, KIND_U64),
     FIELD(report_test, runs, KIND_U64),
     FIELD(report_test, failed, KIND_U64),
@@ -155,7 +156,6 @@ static const struct field session_fields[] = {
     FIELD(report_session, wall_ns, KIND_U64),
     FIELD(report_session, machine, KIND_TEXT),
     OBJECT(report_session, shard, &shard_shape),
-    FIELD(report_session, keep_going, KIND_BOOL),
     NULLABLE(report_session, unfinished),
     FIELD(report_session, notes, KIND_TEXTS),
     NULLABLE(report_session, reproduce),
@@ -166,13 +166,6 @@ static const struct shape session_shape = {session_fields, sizeof(struct report_
 
 /* ---- writing ---- */
 
-static json_t *must(json_t *value)
-{
-    if (!value)
-        abort();
-    return value;
-}
-
 static void format_number(bool is_hex, uint64_t number, char *text, size_t size)
 {
     if (is_hex)
@@ -181,27 +174,12 @@ static void format_number(bool is_hex, uint64_t number, char *text, size_t size)
         snprintf(text, size, "%" PRIu64, number);
 }
 
-static json_t *text_value(const char *text)
-{
-    char *clean;
-    json_t *value;
-
-    if (!text)
-        return must(json_null());
-    if (text_is_clean(text))
-        return must(json_string(text));
-    clean = text_clean(text, strlen(text));
-    value = must(json_string(clean));
-    free(clean);
-    return value;
-}
-
 static json_t *texts_value(char *const *texts)
 {
-    json_t *list = must(json_array());
+    json_t *list = json_must(json_array());
 
     for (; texts && *texts; texts++)
-        json_array_append_new(list, text_value(*texts));
+        json_array_append_new(list, json_text(*texts));
     return list;
 }
 
@@ -210,7 +188,7 @@ static json_t *number_text(bool is_hex, uint64_t number)
     char text[32];
 
     format_number(is_hex, number, text, sizeof(text));
-    return must(json_string(text));
+    return json_must(json_string(text));
 }
 
 static int object_value(const struct shape *shape, const char *data, json_t **ret);
@@ -219,7 +197,7 @@ static int list_value(const struct field *field, const char *data, json_t **ret)
 {
     const char *elements = *(const char *const *)(data + field->offset);
     size_t count = *(const size_t *)(data + field->count_offset);
-    json_t *list = must(json_array());
+    json_t *list = json_must(json_array());
 
     for (size_t i = 0; i < count; i++) {
         json_t *element;
@@ -241,7 +219,7 @@ static int field_value(const struct field *field, const char *data, json_t **ret
 
     switch (field->kind) {
     case KIND_TEXT:
-        *ret = text_value(*(const char *const *)at);
+        *ret = json_text(*(const char *const *)at);
         return 0;
     case KIND_TEXTS:
         *ret = texts_value(*(char *const *const *)at);
@@ -249,13 +227,13 @@ static int field_value(const struct field *field, const char *data, json_t **ret
     case KIND_U64:
         if (*(const uint64_t *)at > INT64_MAX)
             return -ERANGE;
-        *ret = must(json_integer((json_int_t) * (const uint64_t *)at));
+        *ret = json_must(json_integer((json_int_t) * (const uint64_t *)at));
         return 0;
     case KIND_U32:
-        *ret = must(json_integer(*(const uint32_t *)at));
+        *ret = json_must(json_integer(*(const uint32_t *)at));
         return 0;
     case KIND_I32:
-        *ret = must(json_integer(*(const int32_t *)at));
+        *ret = json_must(json_integer(*(const int32_t *)at));
         return 0;
     case KIND_SEED:
         *ret = number_text(false, *(const uint64_t *)at);
@@ -267,10 +245,10 @@ static int field_value(const struct field *field, const char *data, json_t **ret
         *ret = json_boolean(*(const bool *)at);
         return 0;
     case KIND_RATE:
-        *ret = must(json_real(*(const double *)at));
+        *ret = json_must(json_real(*(const double *)at));
         return 0;
     case KIND_VERDICT:
-        *ret = text_value(report_verdict_name(*(const enum report_verdict *)at));
+        *ret = json_text(report_verdict_name(*(const enum report_verdict *)at));
         return 0;
     case KIND_OBJECT:
         return object_value(field->shape, at, ret);
@@ -282,7 +260,7 @@ static int field_value(const struct field *field, const char *data, json_t **ret
 
 static int object_value(const struct shape *shape, const char *data, json_t **ret)
 {
-    json_t *object = must(json_object());
+    json_t *object = json_must(json_object());
 
     for (const struct field *field = shape->fields; field->name; field++) {
         json_t *value;
@@ -298,12 +276,6 @@ static int object_value(const struct shape *shape, const char *data, json_t **re
     return 0;
 }
 
-static int append_dumped(const char *text, size_t length, void *out)
-{
-    bytes_append(out, text, length);
-    return 0;
-}
-
 int report_json_write(const struct report_session *session, struct bytes *out)
 {
     json_t *document;
@@ -312,23 +284,19 @@ int report_json_write(const struct report_session *session, struct bytes *out)
 
     if (code)
         return code;
-    document = must(json_pack("{s:s, s:i}", "format", REPORT_JSON_FORMAT, "format_version",
-                              REPORT_JSON_FORMAT_VERSION));
+    document = json_must(json_pack("{s:s, s:i}", "format", REPORT_JSON_FORMAT, "format_version",
+                                   REPORT_JSON_FORMAT_VERSION));
     json_object_update(document, object);
     json_decref(object);
-    if (json_dump_callback(document, append_dumped, out, JSON_INDENT(2) | JSON_REAL_PRECISION(17)))
-        code = -ENOMEM;
-    json_decref(document);
-    bytes_append(out, "\n", 1);
-    return code;
+    return json_append(out, document);
 }
 
 /* ---- reading ---- */
 
 /* Where in the document we are, from the outside in: the parts live on the readers' stacks. */
-struct place {
-    const struct place *parent; /* NULL: the document */
-    const char *key;            /* NULL: an element of a list */
+struct position {
+    const struct position *parent; /* NULL: the document */
+    const char *key;               /* NULL: an element of a list */
     size_t index;
 };
 
@@ -337,7 +305,7 @@ struct reader {
     struct rr_error *error;
 };
 
-static void append_place(struct bytes *out, const struct place *place)
+static void append_place(struct bytes *out, const struct position *place)
 {
     if (!place)
         return;
@@ -348,7 +316,7 @@ static void append_place(struct bytes *out, const struct place *place)
         text_format(out, "%s%s", place->parent ? "." : "", place->key);
 }
 
-static int refuse(const struct reader *reader, const struct place *place, const char *expected,
+static int refuse(const struct reader *reader, const struct position *place, const char *expected,
                   const char *got)
 {
     struct bytes where;
@@ -374,7 +342,7 @@ static const char *kind_of(const json_t *value)
     return value ? names[json_typeof(value)] : "nothing";
 }
 
-static int read_text(const struct reader *r, const struct place *place, const json_t *value,
+static int read_text(const struct reader *r, const struct position *place, const json_t *value,
                      bool nullable, char **ret)
 {
     if (nullable && json_is_null(value))
@@ -385,7 +353,7 @@ static int read_text(const struct reader *r, const struct place *place, const js
     return 0;
 }
 
-static int read_texts(const struct reader *r, const struct place *place, const json_t *value,
+static int read_texts(const struct reader *r, const struct position *place, const json_t *value,
                       char ***ret)
 {
     size_t count = json_array_size(value);
@@ -398,7 +366,7 @@ static int read_texts(const struct reader *r, const struct place *place, const j
     if (!*ret)
         abort();
     for (size_t i = 0; i < count; i++) {
-        const struct place element = {place, NULL, i};
+        const struct position element = {place, NULL, i};
         int code = read_text(r, &element, json_array_get(value, i), false, &(*ret)[i]);
 
         if (code)
@@ -407,7 +375,7 @@ static int read_texts(const struct reader *r, const struct place *place, const j
     return 0;
 }
 
-static int read_integer(const struct reader *r, const struct place *place, const json_t *value,
+static int read_integer(const struct reader *r, const struct position *place, const json_t *value,
                         json_int_t low, json_int_t high, json_int_t *ret)
 {
     char expected[96];
@@ -423,8 +391,8 @@ static int read_integer(const struct reader *r, const struct place *place, const
 }
 
 /* Exactly what the writer writes: digits, no sign, no spaces, no leading zeros. */
-static int read_number_text(const struct reader *r, const struct place *place, const json_t *value,
-                            bool is_hex, uint64_t *ret)
+static int read_number_text(const struct reader *r, const struct position *place,
+                            const json_t *value, bool is_hex, uint64_t *ret)
 {
     const char *expected = is_hex ? "a hexadecimal number of at most 64 bits as a string: \"0x1f\""
                                   : "a number of at most 64 bits as a string: \"123\"";
@@ -440,7 +408,7 @@ static int read_number_text(const struct reader *r, const struct place *place, c
     return 0;
 }
 
-static int read_verdict(const struct reader *r, const struct place *place, const json_t *value,
+static int read_verdict(const struct reader *r, const struct position *place, const json_t *value,
                         enum report_verdict *ret)
 {
     int verdict = json_is_string(value) ? report_verdict_by_name(json_string_value(value)) : -1;
@@ -452,7 +420,7 @@ static int read_verdict(const struct reader *r, const struct place *place, const
     return 0;
 }
 
-static int read_rate(const struct reader *r, const struct place *place, const json_t *value,
+static int read_rate(const struct reader *r, const struct position *place, const json_t *value,
                      double *ret)
 {
     *ret = json_number_value(value);
@@ -462,10 +430,10 @@ static int read_rate(const struct reader *r, const struct place *place, const js
     return 0;
 }
 
-static int read_object(const struct reader *r, const struct place *place, const json_t *value,
+static int read_object(const struct reader *r, const struct position *place, const json_t *value,
                        const struct shape *shape, char *data);
 
-static int read_list(const struct reader *r, const struct place *place, const json_t *value,
+static int read_list(const struct reader *r, const struct position *place, const json_t *value,
                      const struct field *field, char *data)
 {
     size_t count = json_array_size(value);
@@ -482,7 +450,7 @@ static int read_list(const struct reader *r, const struct place *place, const js
     *(char **)(data + field->offset) = elements;
     *(size_t *)(data + field->count_offset) = count;
     for (size_t i = 0; i < count; i++) {
-        const struct place element = {place, NULL, i};
+        const struct position element = {place, NULL, i};
         int code = read_object(r, &element, json_array_get(value, i), field->shape,
                                elements + i * field->shape->size);
 
@@ -492,7 +460,7 @@ static int read_list(const struct reader *r, const struct place *place, const js
     return 0;
 }
 
-static int read_field(const struct reader *r, const struct place *place, const json_t *value,
+static int read_field(const struct reader *r, const struct position *place, const json_t *value,
                       const struct field *field, char *data)
 {
     void *at = data + field->offset;
@@ -550,7 +518,7 @@ static bool has_field(const struct shape *shape, const char *name)
     return false;
 }
 
-static int refuse_unknown_keys(const struct reader *r, const struct place *place, json_t *value,
+static int refuse_unknown_keys(const struct reader *r, const struct position *place, json_t *value,
                                const struct shape *shape)
 {
     for (void *at = json_object_iter(value); at; at = json_object_iter_next(value, at)) {
@@ -561,20 +529,20 @@ static int refuse_unknown_keys(const struct reader *r, const struct place *place
         if (has_field(shape, name))
             continue;
         key = text_clean(name, strlen(name));
-        code = refuse(r, &(const struct place){place, key, 0}, "no such key", "one");
+        code = refuse(r, &(const struct position){place, key, 0}, "no such key", "one");
         free(key);
         return code;
     }
     return 0;
 }
 
-static int read_object(const struct reader *r, const struct place *place, const json_t *value,
+static int read_object(const struct reader *r, const struct position *place, const json_t *value,
                        const struct shape *shape, char *data)
 {
     if (!json_is_object(value))
         return refuse(r, place, "an object", kind_of(value));
     for (const struct field *field = shape->fields; field->name; field++) {
-        const struct place at = {place, field->name, 0};
+        const struct position at = {place, field->name, 0};
         int code = read_field(r, &at, json_object_get(value, field->name), field, data);
 
         if (code)

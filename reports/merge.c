@@ -46,10 +46,6 @@ static int check_part(const struct report_session *parts, const char *const *nam
     if (!code)
         code = check_numbers("the number of shards", first->shard.count, part->shard.count, names,
                              at, error);
-    if (!code && first->keep_going != part->keep_going)
-        code = rr_error_set(error, -EINVAL,
-                            "%s and %s do not belong together: only one ran with --keep-going",
-                            names[0], names[at]);
     for (size_t i = 0; i < at && !code; i++)
         if (parts[i].shard.index == part->shard.index)
             code = rr_error_set(error, -EINVAL, "%s and %s are both shard %u of %u: leave one out",
@@ -210,8 +206,9 @@ static void end_at_first_failure(struct report_test *test)
         test->outputs = test->runs;
 }
 
-static void join_tests(struct report_test *into, struct report_test *other, bool keep_going)
+static void join_tests(struct report_test *into, struct report_test *other)
 {
+    bool keep_going = into->keep_going;
     bool takes = weight(other->verdict) > weight(into->verdict);
 
     if (!keep_going && into->failure_count > 0 && other->failure_count > 0)
@@ -257,7 +254,7 @@ static void move_tests(struct report_session *into, struct report_session *part)
         struct report_test *same = test_with(into, part->tests[i].name);
 
         if (same) {
-            join_tests(same, &part->tests[i], into->keep_going);
+            join_tests(same, &part->tests[i]);
         } else {
             into->tests[into->count++] = part->tests[i];
             part->tests[i] = (struct report_test){0};

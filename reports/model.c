@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/stacks/stacks.h"
 #include "reports/rate.h"
 #include "reports/text.h"
 
@@ -34,24 +35,6 @@ static void free_strings(char **strings)
     free(strings);
 }
 
-static void free_stacks(struct stack_list *stacks)
-{
-    for (size_t i = 0; i < stacks->count; i++) {
-        struct task_stack *task = &stacks->tasks[i];
-
-        for (size_t n = 0; n < task->frame_count; n++) {
-            free(task->frames[n].function);
-            free(task->frames[n].file);
-            free(task->frames[n].module);
-        }
-        free(task->frames);
-        free(task->role);
-        free(task->name);
-        free(task->state);
-    }
-    free(stacks->tasks);
-}
-
 void report_failure_done(struct report_failure *failure)
 {
     free(failure->signature);
@@ -59,7 +42,7 @@ void report_failure_done(struct report_failure *failure)
     free(failure->title);
     free(failure->reason);
     free(failure->output);
-    free_stacks(&failure->stacks);
+    stacks_done(&failure->stacks);
     free(failure->strategy);
     free(failure->patching);
     free(failure->trace);
@@ -153,9 +136,12 @@ void report_sort_failures(struct report_test *test)
 
 static const struct stack_frame *first_with_source(const struct task_stack *task)
 {
-    for (size_t i = 0; i < task->frame_count; i++)
-        if (task->frames[i].file && task->frames[i].line)
-            return &task->frames[i];
+    for (size_t i = 0; i < task->frame_count; i++) {
+        const struct stack_frame *frame = &task->frames[i];
+
+        if (frame->file && frame->line && stacks_frame_is_own(frame))
+            return frame;
+    }
     return NULL;
 }
 
@@ -180,12 +166,15 @@ static const char *plural(uint64_t n)
     return n == 1 ? "" : "s";
 }
 
-/* "200 runs, 187 schedules, 2 outputs" */
+/* "200 runs, 187 schedules, 2 outputs", "57 of 200 runs, ..." */
 static void append_counts(struct bytes *out, const struct report_test *test)
 {
     const char *about = test->counts_are_estimates ? "about " : "";
 
-    text_format(out, "%" PRIu64 " run%s", test->runs, plural(test->runs));
+    text_format(out, "%" PRIu64, test->runs);
+    if (test->runs < test->planned)
+        text_format(out, " of %" PRIu64, test->planned);
+    text_format(out, " run%s", plural(test->runs < test->planned ? test->planned : test->runs));
     if (test->schedules)
         text_format(out, ", %s%" PRIu64 " schedule%s", about, test->schedules,
                     plural(test->schedules));
@@ -193,20 +182,24 @@ static void append_counts(struct bytes *out, const struct report_test *test)
         text_format(out, ", %s%" PRIu64 " output%s", about, test->outputs, plural(test->outputs));
 }
 
+/* Runs of one schedule are one run made again: they tell nothing of how often the test fails. */
 static void append_rate(struct bytes *out, const struct report_test *test)
 {
     char text[96];
 
-    if (test->runs == 0)
+    if (test->runs == 0 || (test->runs > 1 && test->schedules == 1))
         return;
     rate_describe(test, text, sizeof(text));
     text_format(out, "; %s", text);
 }
 
-static void append_failed(struct bytes *out, const struct report_test *test,
-                          const struct report_session *session)
+static void append_failed(struct bytes *out, const struct report_test *test)
 {
-    if (!session->keep_going && test->failure_count > 0) {
+    if (test->failed == 0) { /* what was to be done before its runs */
+        text_append(out, test->failures[0].title);
+        return;
+    }
+    if (!test->keep_going) {
         text_format(out, "found in run %" PRIu64 " of %" PRIu64, test->failures[0].first_run,
                     test->planned);
         return;
@@ -216,28 +209,40 @@ static void append_failed(struct bytes *out, const struct report_test *test,
     append_rate(out, test);
 }
 
+/* A note may have several lines; here there is one. */
+static char *one_line(const char *text, const char *otherwise)
+{
+    text = text ? text : otherwise;
+    return text_clean_line(text, strlen(text));
+}
+
 char *report_describe_test(const struct report_test *test, const struct report_session *session)
 {
-    const char *why = test->note ? test->note : session->unfinished;
+    char *note = one_line(test->note, "the suite says so");
+    char *why = one_line(test->note ? test->note : session->unfinished, "stopped");
     struct bytes out;
 
     bytes_init(&out);
     if (test->verdict == REPORT_SKIPPED) {
-        text_format(&out, "skipped (%s)", test->note ? test->note : "the suite says so");
-    } else if (test->failed) {
-        append_failed(&out, test, session);
+        text_format(&out, "skipped (%s)", note);
+    } else if (test->failure_count > 0) {
+        append_failed(&out, test);
         if (test->verdict == REPORT_QUARANTINED)
-            text_format(&out, ", as is known (%s)", test->note ? test->note : "quarantined");
+            text_format(&out, ", as is known (%s)", note);
+        else if (test->note)
+            text_format(&out, "; %s", note);
     } else if (test->verdict == REPORT_UNFINISHED && test->runs == 0) {
-        text_format(&out, "not run (%s)", why ? why : "stopped");
+        text_format(&out, "not run (%s)", why);
     } else if (test->verdict == REPORT_UNFINISHED) {
         append_counts(&out, test);
-        text_format(&out, " of %" PRIu64 " (%s)", test->planned, why ? why : "stopped");
+        text_format(&out, " (%s)", why);
         append_rate(&out, test);
     } else {
         append_counts(&out, test);
         append_rate(&out, test);
     }
+    free(note);
+    free(why);
     return text_take(&out);
 }
 
@@ -264,12 +269,10 @@ char *report_describe_verdicts(const struct report_session *session)
 
 const char *report_reason_details(const struct report_failure *failure)
 {
-    size_t length = strlen(failure->title);
-    const char *reason = failure->reason;
+    size_t length = strcspn(failure->reason, "\n");
 
-    if (strncmp(reason, failure->title, length) != 0)
-        return reason;
-    if (reason[length] == '\n')
-        return reason + length + 1;
-    return reason[length] ? reason : reason + length;
+    /* Titles go on with a place: "exit 1, expected exit 0 in main (a.c:7)". */
+    if (strncmp(failure->title, failure->reason, length) != 0)
+        return failure->reason;
+    return failure->reason + length + (failure->reason[length] == '\n');
 }

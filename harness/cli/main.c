@@ -16,9 +16,9 @@
 #include "recorder/base/words.h"
 
 static const struct command *const commands[] = {
-    &command_run,    &command_record, &command_replay,   &command_dump,
-    &command_stats,  &command_ls,     &command_timeline, &command_pack,
-    &command_unpack, &command_import, &command_doctor,   NULL,
+    &command_run,    &command_check,  &command_merge,  &command_report,   &command_import,
+    &command_record, &command_replay, &command_dump,   &command_timeline, &command_stats,
+    &command_ls,     &command_pack,   &command_unpack, &command_doctor,   NULL,
 };
 
 /* Written by the signal handler alone; a handler has nothing else to write to. */
@@ -66,13 +66,25 @@ int command_fail(int status, const char *format, ...)
     return status;
 }
 
+int command_expected_of(const char *what, const char *value, const char *const *names,
+                        struct rr_error *error)
+{
+    const char *nearest = words_nearest_of(value, names);
+
+    return rr_error_set(error, -EINVAL, "expected %s, got '%s'%s%s%s", what, value,
+                        nearest ? "; did you mean '" : "", nearest ? nearest : "",
+                        nearest ? "'?" : "");
+}
+
 int command_parse_patching(const char *value, struct rr_error *error)
 {
+    const char *names[RECORD_PATCHING_COUNT + 1] = {NULL};
     int patching = record_patching_by_name(value);
 
-    return patching >= 0
-               ? patching
-               : rr_error_set(error, -EINVAL, "expected static, lazy or off, got '%s'", value);
+    for (int i = 0; i < RECORD_PATCHING_COUNT; i++)
+        names[i] = record_patching_name((enum record_patching)i);
+    return patching >= 0 ? patching
+                         : command_expected_of("static, lazy or off", value, names, error);
 }
 
 int command_exit_status(const char *verdict, int wait_status)

@@ -87,8 +87,9 @@ static const struct manual_item record_examples[] = {
 
 static const char *const replay_text[] = {
     "Replays a trace: same instructions, same output, same end. Neither the program nor its "
-    "libraries are needed: all that executes is in the trace. Without a trace, the latest of "
-    "`rrtest record`.",
+    "libraries are needed: all that executes is in the trace, a directory or a packed file. "
+    "Without "
+    "one, the latest of `rrtest record`.",
     NULL,
 };
 static const struct manual_item replay_statuses[] = {
@@ -123,8 +124,46 @@ static const char *const stats_text[] = {
     NULL,
 };
 static const char *const ls_text[] = {
-    "Lists the traces in a folder; without one, those of `rrtest record`.",
+    "Lists the traces in a folder; without one, those of `rrtest record`: what removing it would "
+    "free, its age, path, verdict, seed, strategy and command. Contents that a trace shares with "
+    "the image cache by hard links are not counted.",
     NULL,
+};
+static const char *const pack_text[] = {
+    "Puts a trace into one file, for sending it elsewhere; without a trace, the latest of `rrtest "
+    "record`. `replay`, `dump`, `stats` and `timeline` take the file as it is. It replays on any "
+    "x86-64 Linux whose processor has the features of the one that recorded; replay names those "
+    "that are missing. The file is a tar archive compressed with zstd. The same trace gives the "
+    "same bytes.",
+    "All of the trace is checked first; a damaged one is not packed. It holds the program, its "
+    "libraries, its environment and what it read: think of secrets before you send it.",
+    NULL,
+};
+static const struct manual_item pack_examples[] = {
+    {"rrtest pack rrtest-out/queue-close/15755013860617669476 -o failure.rrt",
+     "a kept failure, as one file"},
+    {"rrtest replay failure.rrt", "... and wherever it was sent to"},
+    END,
+};
+static const char *const unpack_text[] = {
+    "Makes a packed trace a directory again. An archive that is damaged, or holds anything but a "
+    "trace, is refused, and nothing of it stays. Commands that read traces take packed ones as "
+    "they are, unpacked below $TMPDIR for as long as they run; a directory saves that time.",
+    NULL,
+};
+static const char *const timeline_text[] = {
+    "Writes a trace in the trace event format, which Perfetto (https://ui.perfetto.dev) opens: for "
+    "each task when it executed and what it waited for, system calls, preemptions and signals with "
+    "their places in the source, and who woke whom. The same timelines are in the pages that "
+    "`rrtest run --report html=FILE` writes.",
+    NULL,
+};
+static const struct manual_item timeline_examples[] = {
+    {"rrtest timeline rrtest-out/queue-close/15755013860617669476 -o queue.json",
+     "a kept failure, for Perfetto"},
+    {"rrtest timeline -o - --axis step",
+     "the latest record's, each thing that happened with equal room"},
+    END,
 };
 static const char *const doctor_text[] = {
     "Probes what this machine can and cannot do, and what that costs. With --image, says what "
@@ -133,6 +172,22 @@ static const char *const doctor_text[] = {
     NULL,
 };
 
+static const char *const check_text[] = {
+    "Reads suites as `rrtest run` would: keys, values, matrices, programs, folders and files. All "
+    "that is wrong is told, one mistake a line, with file, line, column, key and what was "
+    "expected. Nothing is run. With --schema, prints the JSON Schema of suites.",
+    NULL,
+};
+static const struct manual_item check_statuses[] = {
+    {"0", "the suites are good"},
+    {"2", "bad usage, or a suite has mistakes"},
+    END,
+};
+static const char *const timeline_text[] = {
+    "Writes what the threads of a trace did, and when, in the format of Perfetto and Chrome's "
+    "trace viewer. Without a trace, the latest of `rrtest record`.",
+    NULL,
+};
 /* --- import --------------------------------------------------------------------------------------
  */
 
@@ -164,19 +219,66 @@ static const struct manual_item import_examples[] = {
     END,
 };
 
+/* --- results -------------------------------------------------------------------------------------
+ */
+
+static const char *const merge_text[] = {
+    "Joins the results of a session's shards, read from results.json in each folder, into those of "
+    "one "
+    "session, and shows them as run does. The shards must be of the same suite, seed and version "
+    "of "
+    "rrtest. Shards that are missing are named, and make the exit status 1. With --out, the "
+    "joined results are written too.",
+    NULL,
+};
+static const char *const report_text[] = {
+    "Shows the results of a session again, read from results.json in the folder (rrtest-out if "
+    "none is given), and writes reports from them: console, json, junit, tap, tap13 (for Perl's "
+    "prove, which refuses version 14), sarif, markdown, html (one page, with "
+    "the kept traces' timelines), and github: annotations on stdout, and a "
+    "summary appended to the file $GITHUB_STEP_SUMMARY. Nothing else is printed on stdout if a "
+    "report goes there.",
+    NULL,
+};
+static const struct manual_item results_statuses[] = {
+    {"0", "no test failed"},
+    {"1", "a test failed, or (merge) a shard is missing"},
+    {"2",
+     "bad usage, results that cannot be read or do not belong together, or a report that could "
+     "not be written"},
+    END,
+};
+static const struct manual_item merge_examples[] = {
+    {"rrtest merge shard-1 shard-2 -o rrtest-out --report junit=junit.xml",
+     "two CI jobs' results as one"},
+    END,
+};
+static const struct manual_item report_examples[] = {
+    {"rrtest report rrtest-out --report sarif=rrtest.sarif --report github",
+     "what GitHub shows, from an earlier session"},
+    END,
+};
+
 /* --- tables --------------------------------------------------------------------------------------
  */
 
 static const struct manual_page pages[] = {
     {"", main_text, main_statuses, main_examples},
     {"run", run_text, run_statuses, run_examples},
+    {"check", check_text, check_statuses, NULL},
     {"record", record_text, record_statuses, record_examples},
     {"replay", replay_text, replay_statuses, replay_examples},
     {"dump", dump_text, look_statuses, NULL},
+    {"timeline", timeline_text, look_statuses, timeline_examples},
     {"stats", stats_text, look_statuses, NULL},
+    {"timeline", timeline_text, look_statuses, NULL},
     {"ls", ls_text, look_statuses, NULL},
+    {"pack", pack_text, look_statuses, pack_examples},
+    {"unpack", unpack_text, look_statuses, NULL},
     {"doctor", doctor_text, look_statuses, NULL},
     {"import", import_text, import_statuses, import_examples},
+    {"merge", merge_text, results_statuses, merge_examples},
+    {"report", report_text, results_statuses, report_examples},
 };
 
 static const struct manual_item files[] = {
@@ -188,6 +290,7 @@ static const struct manual_item files[] = {
 };
 
 static const struct manual_item environment[] = {
+    {"TMPDIR", "where packed traces are unpacked while they are read (/tmp)"},
     {"NO_COLOR", "if set and not empty: no colours, unless --color always"},
     {"RRTEST_LOG", "debug: diagnostics for developers, on stderr"},
     END,

@@ -12,6 +12,7 @@
 #include "recorder/base/file.h"
 
 #define DEFAULT_PROCESSES 1000
+#define SHARE_LEAST (512ull << 20)
 #define PATH_SIZE 4096
 
 /* The whole file as a string, empty if it cannot be read; owned by the caller. */
@@ -145,8 +146,10 @@ uint64_t limits_available_memory(const char *proc, const char *cgroup)
 void limits_default(size_t workers, struct limits *ret)
 {
     uint64_t available = limits_available_memory("/proc", "/sys/fs/cgroup");
+    uint64_t least = available / 2 < SHARE_LEAST ? available / 2 : SHARE_LEAST;
+    uint64_t share = available / 4 * 3 / (workers ? workers : 1);
 
-    ret->memory = available / 4 * 3 / (workers ? workers : 1);
+    ret->memory = share > least ? share : least;
     ret->processes = DEFAULT_PROCESSES;
 }
 

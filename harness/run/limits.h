@@ -11,7 +11,8 @@ struct limits {
 };
 
 /* Three quarters of the memory that is available now, to the machine and to the control groups we
- * are in, divided by the number of workers; and 1 000 processes. */
+ * are in, divided by the number of workers: but not less than 512 MiB, or half of what is available
+ * where that is little, since workers rarely need their share all at once. And 1 000 processes. */
 void limits_default(size_t workers, struct limits *ret);
 
 /* The same from other trees than /proc and /sys/fs/cgroup: for tests. 0: nothing could be read. */

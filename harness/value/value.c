@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define NS_PER_S 1000000000ull
+#define SECONDS_PER_DAY 86400ull
+#define FRACTION_SCALE_MAX 1000000000000000000ull
 #define SIZE_LIMIT (1ull << 50)
 #define DURATION_MAX (100ull * 365 * 24 * 3600 * NS_PER_S)
 
@@ -40,12 +42,13 @@ int value_parse_u64(const char *text, uint64_t *ret)
     return 0;
 }
 
-/* Digits with at most one point; the value scaled by `unit`. Stops at the first other character. */
+/* Digits with at most one point; the value scaled by `unit`, rounded down. Stops at the first other
+ * character. */
 static int parse_decimal(const char **at, uint64_t unit, uint64_t *ret)
 {
     const char *text = *at;
     uint64_t value = 0;
-    uint64_t scale = unit;
+    uint64_t fraction = 0, scale = 1;
 
     if (*text < '0' || *text > '9')
         return -EINVAL;
@@ -60,11 +63,15 @@ static int parse_decimal(const char **at, uint64_t unit, uint64_t *ret)
         if (*++text < '0' || *text > '9')
             return -EINVAL;
         for (; *text >= '0' && *text <= '9'; text++) {
-            scale /= 10;
-            if (__builtin_add_overflow(value, scale * (uint64_t)(*text - '0'), &value))
-                return -ERANGE;
+            if (scale > FRACTION_SCALE_MAX / 10)
+                continue; /* too small to matter */
+            fraction = fraction * 10 + (uint64_t)(*text - '0');
+            scale *= 10;
         }
     }
+    fraction = (uint64_t)((unsigned __int128)fraction * unit / scale);
+    if (__builtin_add_overflow(value, fraction, &value))
+        return -ERANGE;
     *at = text;
     *ret = value;
     return 0;
@@ -137,6 +144,33 @@ int value_parse_size(const char *text, uint64_t *ret_bytes)
     return 0;
 }
 
+static bool is_leap(unsigned year)
+{
+    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
+int value_parse_date(const char *text, uint64_t *ret_unix_s)
+{
+    static const uint8_t lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    unsigned year, month, day, length;
+    uint64_t days = 0;
+
+    if (strlen(text) != 10 || strspn(text, "0123456789-") != 10 || text[4] != '-' ||
+        text[7] != '-' || sscanf(text, "%4u-%2u-%2u", &year, &month, &day) != 3)
+        return -EINVAL;
+    if (year < 1970 || month < 1 || month > 12)
+        return -EINVAL;
+    length = lengths[month - 1] + (month == 2 && is_leap(year));
+    if (day < 1 || day > length)
+        return -EINVAL;
+    for (unsigned y = 1970; y < year; y++)
+        days += is_leap(y) ? 366 : 365;
+    for (unsigned m = 1; m < month; m++)
+        days += lengths[m - 1] + (m == 2 && is_leap(year));
+    *ret_unix_s = (days + day - 1) * SECONDS_PER_DAY;
+    return 0;
+}
+
 int value_parse_probability(const char *text, double *ret)
 {
     const char *at = text;
@@ -155,7 +189,7 @@ int value_parse_probability(const char *text, double *ret)
 
 bool value_glob(const char *pattern, const char *name)
 {
-    return fnmatch(pattern, name, 0) == 0;
+    return strcmp(pattern, name) == 0 || fnmatch(pattern, name, 0) == 0;
 }
 
 void value_glob_quote(struct bytes *out, const char *text)

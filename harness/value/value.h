@@ -22,6 +22,9 @@ int value_parse_duration(const char *text, uint64_t *ret_ns);
  * is 0 (no limit). 0, -EINVAL; -ERANGE for 0 and above 1 PiB. */
 int value_parse_size(const char *text, uint64_t *ret_bytes);
 
+/* "2027-01-31" to the first second of that day, UTC, since 1970. 0, -EINVAL. */
+int value_parse_date(const char *text, uint64_t *ret_unix_s);
+
 /* 0 to 1. 0, -EINVAL, -ERANGE. */
 int value_parse_probability(const char *text, double *ret);
 
@@ -34,7 +37,8 @@ int value_injection_finish(struct record_injection *injection, struct rr_error *
 /* "SIGUSR1[:probability=P][:at=CALL][:limit=N]". */
 int value_parse_injection(const char *text, struct record_injection *ret, struct rr_error *error);
 
-/* Does the shell pattern match the whole name? */
+/* Does the shell pattern match the whole name, or is it that name itself? (Names of matrix tests
+ * have brackets, which a pattern understands otherwise.) */
 bool value_glob(const char *pattern, const char *name);
 /* Append `text` so that a POSIX shell reads it back as one word. */
 void value_shell_quote(struct bytes *out, const char *text);

@@ -59,6 +59,7 @@ struct report_test {
     uint32_t position; /* among all tests of the suite, from 0: shards are put in order by it */
     enum report_verdict verdict;
     char *note;       /* why skipped, quarantined (reason and expiry) or unfinished; NULL */
+    bool keep_going;  /* it went on after its first failing run */
     uint64_t planned; /* runs that were asked for */
     uint64_t runs;    /* that count: up to and with the first failure, or all */
     uint64_t failed;  /* of them */
@@ -84,7 +85,6 @@ struct report_session {
     uint64_t wall_ns;
     char *machine; /* processor, kernel: free text */
     struct report_shard shard;
-    bool keep_going;  /* tests went on after their first failing run */
     char *unfinished; /* "interrupted", "time budget"...; NULL: all that was asked for was done */
     char **notes;     /* what runs had to go without, a line each; NULL-terminated; may be NULL */
     char *reproduce;  /* shell command that makes this session again; NULL */

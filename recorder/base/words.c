@@ -23,30 +23,39 @@ void words_format_duration(uint64_t ns, char *text, size_t size)
         snprintf(text, size, "%.0fms", s * 1e3);
 }
 
-/* Levenshtein distance; both words at most WORD_MAX long. */
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Damerau-Levenshtein distance in its optimal string alignment form: insertions, deletions,
+ * replacements, and swaps of neighbours that are edited no further. Both words at most WORD_MAX
+ * long. */
 static size_t distance(const char *a, const char *b)
 {
-    size_t row[WORD_MAX + 1];
+    size_t rows[3][WORD_MAX + 1];
+    size_t *before = rows[0], *above = rows[1], *row = rows[2];
     size_t width = strlen(b);
 
     for (size_t j = 0; j <= width; j++)
-        row[j] = j;
+        above[j] = j;
     for (size_t i = 0; a[i]; i++) {
-        size_t diagonal = row[0];
+        size_t *free_row = before;
 
         row[0] = i + 1;
         for (size_t j = 0; j < width; j++) {
-            size_t best = diagonal + (a[i] != b[j]);
+            size_t best = above[j] + (a[i] != b[j]);
 
-            diagonal = row[j + 1];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (diagonal + 1 < best)
-                best = diagonal + 1;
+            best = least(best, least(row[j], above[j + 1]) + 1);
+            if (i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j])
+                best = least(best, before[j - 1] + 1);
             row[j + 1] = best;
         }
+        before = above;
+        above = row;
+        row = free_row;
     }
-    return row[width];
+    return above[width];
 }
 
 const char *words_nearest(const char *word, const char *(*next)(const void *context, size_t index),
@@ -72,4 +81,14 @@ const char *words_nearest(const char *word, const char *(*next)(const void *cont
         }
     }
     return nearest;
+}
+
+static const char *name_at(const void *context, size_t index)
+{
+    return ((const char *const *)context)[index];
+}
+
+const char *words_nearest_of(const char *word, const char *const *names)
+{
+    return words_nearest(word, name_at, names);
 }

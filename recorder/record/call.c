@@ -148,6 +148,8 @@ static int run_in_kernel(struct session *s, struct task *t, struct call *c)
         ptrace(PTRACE_SYSCALL, t->tid, 0, 0);
         do {
             got = wait_next(t->tid, true, &stop);
+            if (got == -EINTR)
+                session_watch(s);
             /* the session's 10 ms timer: slow is not asleep (design.md section 12) */
             if (got == -EINTR && !is_patient(s, c) && blocking_task_letter(t->tid) == 'S') {
                 blocking_fell_asleep(s, t);
@@ -420,6 +422,8 @@ void call_entry(struct session *s, struct task *t)
     bytes_clear(&c->buffer);
     c->borrowed[0].fd = c->borrowed[1].fd = -1;
     c->active = true;
+    c->stop_lost = t->entry_lost;
+    t->entry_lost = false;
     c->deadline = UINT64_MAX;
     c->before = t->regs;
     c->nr = c->run_nr = t->regs.orig_rax;

@@ -206,8 +206,7 @@ static char *headline(uint64_t used, uint64_t files, uint64_t own, uint64_t limi
         format_size(own, c, sizeof(c));
         snprintf(parts, sizeof(parts), ", %s of it by the recorder for output and trace", c);
     }
-    if (asprintf(&text, "memory: %s used%s, the limit is %s (limits.memory); its tasks then:", a,
-                 parts, b) < 0)
+    if (asprintf(&text, "memory: %s used%s, the limit is %s (limits.memory)", a, parts, b) < 0)
         abort();
     return text;
 }
@@ -303,6 +302,52 @@ void limits_killed_from_outside(struct session *s, const struct task *t)
     session_fail(s, RECORD_VERDICT_LIMIT,
                  "memory: %s (pid %d) was killed by the kernel for lack of memory", t->name,
                  t->process->pid);
+}
+
+static const struct {
+    int resource;
+    const char *name;
+    rlim_t needed;
+} needs[] = {{RLIMIT_NOFILE, "RLIMIT_NOFILE", 1024}, {RLIMIT_AS, "RLIMIT_AS", RLIM_INFINITY}};
+
+void limits_lift(const struct task *t, struct limits_lifted *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    for (size_t i = 0; i < sizeof(needs) / sizeof(*needs); i++) {
+        struct rlimit *old = &ret->old[i], lifted;
+
+        if (prlimit(t->tid, needs[i].resource, NULL, old) < 0 || old->rlim_cur >= needs[i].needed)
+            continue;
+        lifted.rlim_cur = needs[i].needed;
+        lifted.rlim_max = old->rlim_max > needs[i].needed ? old->rlim_max : needs[i].needed;
+        ret->changed[i] = prlimit(t->tid, needs[i].resource, &lifted, NULL) == 0;
+        if (ret->changed[i])
+            continue;
+        lifted.rlim_cur = lifted.rlim_max = old->rlim_max;
+        ret->changed[i] = prlimit(t->tid, needs[i].resource, &lifted, NULL) == 0;
+    }
+}
+
+void limits_put_back(const struct task *t, const struct limits_lifted *lifted)
+{
+    for (size_t i = 0; i < sizeof(needs) / sizeof(*needs); i++)
+        if (lifted->changed[i])
+            prlimit(t->tid, needs[i].resource, &lifted->old[i], NULL);
+}
+
+void limits_describe(const struct task *t, char *text, size_t size)
+{
+    text[0] = '\0';
+    for (size_t i = 0; i < sizeof(needs) / sizeof(*needs); i++) {
+        struct rlimit limit;
+
+        if (prlimit(t->tid, needs[i].resource, NULL, &limit) < 0 ||
+            limit.rlim_cur >= needs[i].needed)
+            continue;
+        snprintf(text, size, "its %s of %llu leaves rrtest's own no room", needs[i].name,
+                 (unsigned long long)limit.rlim_cur);
+        return;
+    }
 }
 
 /* core(5): a soft limit of 0 keeps files from being written, but not a handler behind a pipe from

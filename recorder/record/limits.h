@@ -28,6 +28,18 @@ bool limits_allow_task(struct session *s, const struct task *t, uint64_t clone_f
  * memory meanwhile, the run ends with RECORD_VERDICT_LIMIT. */
 void limits_killed_from_outside(struct session *s, const struct task *t);
 
+/* The program's own limits on descriptors and address space do not hold for what the recorder makes
+ * in t's process: lifted before, put back after. Without the right to raise them (they were lowered
+ * for good, and we are not root) they stay as they are. */
+struct limits_lifted {
+    struct rlimit old[2];
+    bool changed[2];
+};
+void limits_lift(const struct task *t, struct limits_lifted *ret);
+void limits_put_back(const struct task *t, const struct limits_lifted *lifted);
+/* "its RLIMIT_AS of 1048576 leaves rrtest's own no room", if such a limit is low; else "". */
+void limits_describe(const struct task *t, char *text, size_t size);
+
 /* t's process is about to die with a core: it shall not write one. The trace has more, and hundreds
  * of runs would leave hundreds of them. */
 void limits_no_core(const struct task *t);

@@ -22,6 +22,7 @@
 #include "recorder/record/timers.h"
 #include "recorder/record/traps.h"
 
+#define HALT_PATIENCE_NS 100000000ull
 #define TURNS_PER_LOOK 16
 #define COUNTER_IDLE (1ll << 62)
 
@@ -81,6 +82,7 @@ void session_account(struct session *s, struct task *t)
     t->atomics += atomics;
     t->slice.ticks -= ticks < t->slice.ticks ? ticks : t->slice.ticks;
     t->slice.atomics -= atomics < t->slice.atomics ? atomics : t->slice.atomics;
+    t->slice.calls -= calls < t->slice.calls ? calls : t->slice.calls - 1;
     t->cpu_ns += spent;
     t->process->cpu_ns += spent;
     s->result->statistics.ticks += ticks;
@@ -169,17 +171,23 @@ static bool all_wait(struct session *s)
     return false;
 }
 
-/* A task that runs is stopped wherever it is, so that its stack can be read. */
+/* A task that runs is stopped wherever it is, so that its stack can be read; where the kernel is
+ * busy in its name and does not listen (MAP_POPULATE), by its death. */
 static void halt(struct session *s, struct task *running)
 {
+    uint64_t patient_until = wall_now() + HALT_PATIENCE_NS;
     struct stop stop;
     int got;
 
     if (!running || ptrace(PTRACE_INTERRUPT, running->tid, 0, 0) < 0)
         return;
-    do
-        got = wait_next(running->tid, true, &stop);
-    while (got == -EINTR);
+    while ((got = wait_next(running->tid, true, &stop)) == -EINTR) {
+        if (wall_now() < patient_until)
+            continue;
+        patient_until = UINT64_MAX;
+        s->killed = true;
+        kill(running->process->tgid, SIGKILL);
+    }
     if (got == 1 && stop.kind != STOP_DEAD)
         tracee_get_regs(running->tid, &running->regs);
     if (got == 1 && stop.kind != STOP_DEAD && buffered_inside(running))
@@ -276,13 +284,15 @@ static struct task *choose(struct session *s)
 
 /* ---- running ------------------------------------------------------------------------------- */
 
-static void handle_stop(struct session *s, struct task *t, const struct stop *stop)
+void session_handle_stop(struct session *s, struct task *t, const struct stop *stop)
 {
     switch (stop->kind) {
     case STOP_SECCOMP:
         t->at_seccomp = true;
-        if (traps_handle_blob(s, t))
+        if (traps_handle_blob(s, t)) {
+            t->entry_lost = false;
             return;
+        }
         call_entry(s, t);
         return;
     case STOP_SIGNAL:
@@ -327,7 +337,8 @@ static void run(struct session *s, struct task *t)
     }
     t->needs_event = true;
     t->nowhere = false;
-    t->steps_done = 0;
+    t->moves.steps = 0;
+    t->moves.count = 0;
     t->space->ran = true;
     for (;;) {
         got = stepped ? step_next(s, t, &stop) : wait_next(t->tid, true, &stop);
@@ -352,7 +363,7 @@ static void run(struct session *s, struct task *t)
             return;
         buffered_absorb(s, t);
     }
-    handle_stop(s, t, &stop);
+    session_handle_stop(s, t, &stop);
 }
 
 static void step_task(struct session *s, struct task *t)
@@ -382,6 +393,7 @@ int session_loop(struct session *s)
         /* a task that stops often and alone neither meets the timer in a wait nor a decision */
         if (turns % TURNS_PER_LOOK == 0 && is_over(s, NULL))
             break;
+        session_sweep(s);
         if (s->reschedule || !t || t->state != TASK_READY || t->vfork_child)
             t = choose(s);
         if (!t)

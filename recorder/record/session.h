@@ -50,6 +50,13 @@ struct patch_sites { /* patches.h */
     size_t page_count;
 };
 
+/* walk.h */
+struct walk_moves {
+    uint32_t steps; /* single ones, before the first of `at` */
+    uint64_t *at;   /* addresses run to; 0: a single step */
+    size_t count, capacity;
+};
+
 /* A system call's own patch state: it belongs to the call, never to the task. */
 struct patch_event {
     enum patch_word state;
@@ -150,8 +157,9 @@ struct process {
     int exit_signal; /* sent to the parent; SIGCHLD mostly */
     uint32_t live_tasks;
     bool group_exiting, execing;
-    bool zombie;  /* all tasks gone, parent has not waited */
-    bool reaped;  /* the kernel has no trace of it any more */
+    bool zombie; /* all tasks gone, parent has not waited */
+    bool reaped; /* the kernel has no trace of it any more */
+    bool sweepable;
     bool stopped; /* job control */
     bool report_stop, report_continue;
     int stop_signal;
@@ -302,10 +310,11 @@ struct task {
     uint8_t tsc_mode;                  /* prctl(PR_SET_TSC), as the program sees it; 0: never set */
     bool cpuid_traps;                  /* instructions.h */
     uint64_t trap_ticks, trap_atomics; /* where the counter trapped last */
-    uint32_t steps_done;               /* single steps since the counter's trap */
-    uint8_t trapped_counter;           /* 0 ticks, 1 atomics */
-    struct patch_event patch;          /* of the call that is being made */
-    struct patch_frame *frames;        /* oldest first */
+    uint8_t trapped_counter;           /* 0 ticks, 1 atomics, 2 none */
+    struct walk_moves moves;           /* since then */
+    bool entry_lost;            /* a remote call consumed the entry stop that is handled next */
+    struct patch_event patch;   /* of the call that is being made */
+    struct patch_frame *frames; /* oldest first */
     size_t frame_count, frame_capacity;
     uint64_t patch_flag; /* RRTEST_FAULT=patch-flag-per-task: a site wanted by some call */
     struct task *next;
@@ -337,6 +346,8 @@ struct session {
     struct process *first; /* the program's process */
     struct task *current;
     uint32_t next_task, next_process;
+    uint32_t swept_process; /* session_sweep() was last made when next_process was this */
+    uint64_t swept_count, swept_cpu_ns; /* of the processes it has removed */
     uint64_t next_space, next_object;
     uint32_t live;
     struct {                   /* limits.c */
@@ -411,6 +422,8 @@ void session_task_gone(struct session *s, struct task *t);
 struct task *session_task_by_tid(struct session *s, pid_t tid);
 struct task *session_task_by_ns_tid(struct session *s, pid_t tid);
 struct process *session_process_by_pid(struct session *s, pid_t pid);
+/* Every now and then: forget the processes that are reaped. To be called where nobody holds one. */
+void session_sweep(struct session *s);
 struct space *space_new(struct session *s);
 void space_unref(struct space *space);
 struct files *files_new(void);
@@ -461,6 +474,10 @@ int session_loop(struct session *s);
 /* The next stop of a task (-1: of any), beyond the session's 10 ms timer: a run that is long over
  * its time is killed. As wait_next(), never -EINTR. */
 int session_wait(struct session *s, pid_t tid, struct stop *ret);
+/* The timer came while the kernel is at work in a task's name: as above. */
+void session_watch(struct session *s);
+/* What a stop of the running task means. */
+void session_handle_stop(struct session *s, struct task *t, const struct stop *stop);
 void session_account(struct session *s, struct task *t); /* counters -> ticks, clock */
 void session_load_counters(struct session *s, struct task *t);
 int task_flush(struct task *t); /* registers into the tracee */

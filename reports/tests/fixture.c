@@ -43,6 +43,7 @@ struct report_test *fixture_add_test(struct report_session *session, const char 
     test->line = 4 + 3 * (uint32_t)session->count;
     test->position = (uint32_t)session->count++;
     test->verdict = verdict;
+    test->keep_going = true;
     test->planned = 200;
     test->runs = verdict == REPORT_SKIPPED ? 0 : 200;
     test->schedules = test->runs ? 187 : 0;
@@ -184,7 +185,6 @@ static void make_rich(struct report_session *session)
     struct report_test *test;
     struct report_failure *failure;
 
-    session->keep_going = true;
     set_strings(&session->notes, "no network namespace: " NASTY, "another note");
     session->unfinished = clean("time budget");
     fixture_add_test(session, "passes", REPORT_PASSED);
@@ -250,7 +250,6 @@ static void make_shard(struct report_session *session, uint32_t index)
     struct report_failure *failure;
 
     session->shard = (struct report_shard){index, 2};
-    session->keep_going = true;
     if (index == 1)
         fixture_add_test(session, "only in 1", REPORT_PASSED);
     test = fixture_add_test(session, "split", REPORT_FAILED);

@@ -53,6 +53,7 @@ static int fork_bomb(void)
 {
     for (;;)
         fork();
+    return 1;
 }
 
 /* Forks without end, but never more than two at a time. Ends after 2 000. */
@@ -225,6 +226,15 @@ static int fill_quietly(void)
     for (unsigned long i = 0; i < 64 * GIBI; i += 4096)
         block[i] = 1;
     return 0;
+}
+
+/* In one call of the kernel. */
+static int fill_at_once(void)
+{
+    return mmap(NULL, 6 * GIBI, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_POPULATE, -1, 0) == MAP_FAILED
+               ? give_up("mmap")
+               : 0;
 }
 
 /* A parent's memory seen from 20 children is there once. Ends by itself. */
@@ -464,6 +474,15 @@ static int few_files(void)
     return limit_self(RLIMIT_NOFILE, 3, 3) < 0 ? give_up("setrlimit") : go_on();
 }
 
+/* Its limit can be raised again. */
+static int few_files_now(void)
+{
+    struct rlimit limit;
+
+    getrlimit(RLIMIT_NOFILE, &limit);
+    return limit_self(RLIMIT_NOFILE, 4, limit.rlim_max) < 0 ? give_up("setrlimit") : go_on();
+}
+
 static int little_space(void)
 {
     return limit_self(RLIMIT_AS, MEBI, MEBI) < 0 ? give_up("setrlimit") : go_on();
@@ -510,6 +529,7 @@ static const struct {
     {"trace-others", trace_others},
     {"fill-memory", fill_memory},
     {"fill-quietly", fill_quietly},
+    {"fill-at-once", fill_at_once},
     {"share-memory", share_memory},
     {"fill-tmp", fill_tmp},
     {"sparse", sparse},
@@ -524,6 +544,7 @@ static const struct {
     {"lock-folder", lock_folder},
     {"leave-segments", leave_segments},
     {"few-files", few_files},
+    {"few-files-now", few_files_now},
     {"little-space", little_space},
     {"little-time", little_time},
     {"small-files", small_files},
