@@ -169,13 +169,29 @@ mkdir .debug && mv split.debug .debug/
 record ./split inlined
 expect_lines
 
+expect_no_names() {
+    expect_status 139
+    expect_stderr_matches '^    #0 0x[0-9a-f]+ \[split\+0x[0-9a-f]+\]$'
+}
+
 case_begin "a debug file of another build is not believed"
 split_debug split
+objcopy --dump-section .note.gnu.build-id=note split.debug && printf x | dd of=note bs=1 seek=20 conv=notrunc status=none
+expect objcopy --update-section .note.gnu.build-id=note split.debug
 expect objcopy --add-gnu-debuglink=split.debug split
-objcopy --only-keep-debug "$PROGRAMS/stuck" split.debug
 record ./split inlined
-expect_status 139
-expect_stderr_matches '^    #0 0x[0-9a-f]+ \[split\+0x[0-9a-f]+\]$'
+expect_no_names
+
+case_begin "without a build-id the checksum in .gnu_debuglink decides"
+split_debug split
+objcopy --remove-section=.note.gnu.build-id split
+objcopy --remove-section=.note.gnu.build-id split.debug
+expect objcopy --add-gnu-debuglink=split.debug split
+record ./split inlined
+expect_lines
+echo more >>split.debug
+record ./split inlined
+expect_no_names
 
 case_begin "a separate debug file in the system's tree, by build-id"
 id=$(readelf -n "$PROGRAMS/ends_static" | sed -n 's/.*Build ID: //p')
