@@ -22,6 +22,7 @@
 
 #define TASKS_MAX 4096
 #define COUNTER_IDLE (1ll << 62)
+#define ASK_NS 1000000u
 
 static uint64_t wall_now(void)
 {
@@ -185,10 +186,16 @@ static void halt(struct session *s, struct task *running)
         buffered_leave(s, running);
 }
 
-/* running: the task that is not stopped, or NULL. */
+/* running: the task that is not stopped, or NULL. Asking costs as much as a system call or two, and
+ * decisions come every few microseconds. */
 static bool over_time(struct session *s, struct task *running)
 {
-    if (s->wall_deadline && wall_now() > s->wall_deadline + s->rewriting_ns) {
+    uint64_t now = wall_now();
+    bool ask = running || now - s->asked_ns >= ASK_NS;
+
+    if (ask)
+        s->asked_ns = now;
+    if (s->wall_deadline && now > s->wall_deadline + s->rewriting_ns) {
         halt(s, running);
         process_report(s, RECORD_VERDICT_TIMEOUT, "its tasks then:");
         return true;
@@ -198,7 +205,8 @@ static bool over_time(struct session *s, struct task *running)
         process_report(s, RECORD_VERDICT_VIRTUAL_TIMEOUT, "its tasks then:");
         return true;
     }
-    if (s->options->interrupted && s->options->interrupted(s->options->interrupted_context)) {
+    if (ask && s->options->interrupted &&
+        s->options->interrupted(s->options->interrupted_context)) {
         session_fail(s, RECORD_VERDICT_INTERRUPTED, "interrupted");
         return true;
     }
