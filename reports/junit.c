@@ -153,8 +153,10 @@ static void append_test_properties(struct bytes *out, const struct report_test *
         append_property(out, "label", *label);
     append_number(out, "runs", test->runs);
     append_number(out, "failed_runs", test->failed);
-    append_number(out, "schedules", test->schedules);
-    append_number(out, "outputs", test->outputs);
+    if (test->schedules)
+        append_number(out, "schedules", test->schedules);
+    if (test->outputs)
+        append_number(out, "outputs", test->outputs);
     append_rate(out, "failure_rate_low", test->rate_low);
     append_rate(out, "failure_rate_high", test->rate_high);
     text_append(out, "</properties>\n");

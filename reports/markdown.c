@@ -46,7 +46,7 @@ static void append_inline(struct bytes *out, const char *text)
             text_append(out, "&amp;");
         else if (c == '<')
             text_append(out, "&lt;");
-        else if (strchr("\\`*_{}[]()#+!|~>", c))
+        else if (strchr("\\`*_[]#|~", c))
             text_format(out, "\\%c", c);
         else
             bytes_append(out, &c, 1);
@@ -190,6 +190,7 @@ static void append_head(struct bytes *out, const struct report_session *session)
     text_append(out, "### rrtest: ");
     append_inline(out, verdicts);
     text_append(out, "\n\n");
+    text_append(out, "Suite ");
     append_inline(out, session->suite);
     text_format(out, ": %" PRIu64 " runs in %s, seed %" PRIu64 ", rrtest ", totals.runs, elapsed,
                 session->seed);

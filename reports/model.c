@@ -134,37 +134,31 @@ void report_sort_failures(struct report_test *test)
         qsort(test->failures, test->failure_count, sizeof(*test->failures), compare_failures);
 }
 
-static const struct stack_frame *first_with_source(const struct task_stack *task, bool own)
+static const struct stack_frame *first_with_source(const struct task_stack *task)
 {
     for (size_t i = 0; i < task->frame_count; i++) {
         const struct stack_frame *frame = &task->frames[i];
 
-        if (frame->file && frame->line && (!own || stacks_frame_is_own(frame)))
+        if (frame->file && frame->line && stacks_frame_is_own(frame))
             return frame;
     }
     return NULL;
 }
 
-static const struct stack_frame *any_with_source(const struct stack_list *stacks, bool own)
+const struct stack_frame *report_location(const struct report_failure *failure)
 {
     const struct stack_frame *other = NULL;
 
-    for (size_t i = 0; i < stacks->count; i++) {
-        const struct stack_frame *frame = first_with_source(&stacks->tasks[i], own);
+    for (size_t i = 0; i < failure->stacks.count; i++) {
+        const struct task_stack *task = &failure->stacks.tasks[i];
+        const struct stack_frame *frame = first_with_source(task);
 
-        if (frame && stacks->tasks[i].is_cause)
+        if (frame && task->is_cause)
             return frame;
         if (!other)
             other = frame;
     }
     return other;
-}
-
-const struct stack_frame *report_location(const struct report_failure *failure)
-{
-    const struct stack_frame *frame = any_with_source(&failure->stacks, true);
-
-    return frame ? frame : any_with_source(&failure->stacks, false);
 }
 
 static const char *plural(uint64_t n)
@@ -274,9 +268,9 @@ char *report_describe_verdicts(const struct report_session *session)
 const char *report_reason_details(const struct report_failure *failure)
 {
     size_t length = strcspn(failure->reason, "\n");
-    const char *rest = failure->reason + length;
 
-    if (strncmp(failure->reason, failure->title, length) != 0)
+    /* Titles go on with a place: "exit 1, expected exit 0 in main (a.c:7)". */
+    if (strncmp(failure->title, failure->reason, length) != 0)
         return failure->reason;
-    return *rest ? rest + 1 : rest;
+    return failure->reason + length + (failure->reason[length] == '\n');
 }

@@ -29,9 +29,9 @@ void report_sort_tests(struct report_session *session);
 /* Put the groups of a test in order: by first_run, then signature. */
 void report_sort_failures(struct report_test *test);
 
-/* The frame to look at first: the innermost one with a source file and line in the program's own
- * code (stacks_frame_is_own()), else in any; of the task that ended the run, else of any; else
- * NULL. */
+/* The frame to look at first: the innermost one of the program's own code (stacks_frame_is_own())
+ * with a source file and line; of the task that ended the run, else of any; else NULL. What the
+ * debug data of system libraries name lies on nobody's disk. */
 const struct stack_frame *report_location(const struct report_failure *failure);
 
 /* What a person is told of a test beside its name: "200 runs, 187 schedules, 2 outputs; fails in at
@@ -40,7 +40,7 @@ char *report_describe_test(const struct report_test *test, const struct report_s
 /* "3 passed, 1 failed, 2 unfinished (time budget)": verdicts that no test has are left out, but for
  * passed and failed. The caller frees it. */
 char *report_describe_verdicts(const struct report_session *session);
-/* The reason without a first line that the title says, too; points into it. */
+/* The reason without its first line if the title begins with that; points into it. */
 const char *report_reason_details(const struct report_failure *failure);
 
 #endif

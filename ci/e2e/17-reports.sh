@@ -269,6 +269,47 @@ needs_node
 consumed schema "$ROOT/scenarios/results.schema.json" whole/results.json
 expect_status 0
 
+for by in tests runs; do
+    case_begin "a real session in three shards (by $by) is, joined, the session in one"
+    cat >suite.yaml <<YAML
+version: 1
+defaults: {runs: 40, timeout: 30s}
+tests:
+  - {name: lost-update, command: [$SCENARIOS/lost_update]}
+  - {name: fixed, command: [$SCENARIOS/lost_update_fixed]}
+  - {name: deadlock, command: [$SCENARIOS/abba_deadlock]}
+YAML
+    run rrtest run suite.yaml --seed 7 --out whole --report junit=whole.xml
+    expect_status 1
+    for i in 1 2 3; do
+        run rrtest run suite.yaml --seed 7 --out shard-$i --shard $i/3 --shard-by $by
+        expect [ "$STATUS" -le 1 ]
+    done
+    run rrtest merge shard-2 shard-1 shard-3 -o joined --report junit=joined.xml
+    expect_status 1
+    expect_stdout_matches "replay .*rrtest replay shard-[123]/lost-update/"
+    cat >compare.py <<'PY'
+import json
+def facts(path):
+    session = json.load(open(path))
+    assert session["unfinished"] is None
+    return [(t["name"], t["verdict"], t["planned"], t["runs"], t["failed"], t["rate_high"],
+             [(f["signature"], f["count"], f["first_run"], f["first_seed"]) for f in t["failures"]])
+            for t in session["tests"]]
+whole, joined = facts("whole/results.json"), facts("joined/results.json")
+assert whole == joined, f"{whole}\n{joined}"
+assert [t[1] for t in whole] == ["failed", "passed", "failed"], whole
+PY
+    run python3 compare.py
+    expect_status 0
+    run xmllint --noout --schema "$E2E/schemas/junit.xsd" whole.xml joined.xml
+    expect_status 0
+    needs_node
+    consumed schema "$ROOT/scenarios/results.schema.json" whole/results.json joined/results.json \
+        shard-1/results.json
+    expect_status 0
+done
+
 case_begin "a trace is found beside the results it came with"
 shards
 run rrtest merge one two

@@ -13,8 +13,9 @@
 #include "harness/import/import.h"
 #include "harness/suite/suite.h"
 #include "harness/value/value.h"
-#include "recorder/base/words.h"
 #include "recorder/base/file.h"
+#include "recorder/base/words.h"
+#include "reports/report.h"
 
 #define DEFAULT_TIMEOUT_NS 120000000000ull
 
@@ -114,17 +115,10 @@ static int check_output(const struct import_target *t, struct rr_error *error)
                         t->output);
 }
 
-static int write_output(const char *output, const struct bytes *text, struct rr_error *error)
-{
-    cleanup_fd int fd = open(output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    int code = fd < 0 ? -errno : file_write_all(fd, text->data, text->length);
-
-    return code ? rr_error_set(error, code, "cannot write %s: %s", output, strerror(-code)) : 0;
-}
-
 static int import(const struct import_target *t, const struct source *source, char *const *words,
                   struct rr_error *error)
 {
+    const char *output = t->output && strcmp(t->output, "-") != 0 ? t->output : NULL;
     char base[PATH_MAX];
     struct import_options options = {.config = t->config, .timeout_ns = t->timeout_ns};
     struct import_suite suite = {.kind = source->name, .runs = t->runs};
@@ -132,8 +126,8 @@ static int import(const struct import_target *t, const struct source *source, ch
     int code = 0;
 
     bytes_init(&text);
-    if (t->output) {
-        code = find_base(t->output, base, error);
+    if (output) {
+        code = find_base(output, base, error);
         options.base = base;
         if (code == 0)
             code = check_output(t, error);
@@ -144,14 +138,14 @@ static int import(const struct import_target *t, const struct source *source, ch
         code = import_finish(&suite, t->filter, error);
     if (code == 0)
         code = import_write(&suite, &options, &text, error);
-    if (code == 0 && t->output)
-        code = write_output(t->output, &text, error);
+    if (code == 0 && output)
+        code = report_write_file(output, &text, error);
     else if (code == 0)
         fwrite(text.data, 1, text.length, stdout);
     for (size_t i = 0; code == 0 && !t->quiet && i < suite.notes.count; i++)
         command_fail(0, "note: %s", suite.notes.words[i]);
-    if (code == 0 && !t->quiet && t->output)
-        command_fail(0, "%zu test%s in %s", suite.count, suite.count == 1 ? "" : "s", t->output);
+    if (code == 0 && !t->quiet && output)
+        command_fail(0, "%zu test%s in %s", suite.count, suite.count == 1 ? "" : "s", output);
     bytes_done(&text);
     import_suite_done(&suite);
     return code;
@@ -204,8 +198,7 @@ static void init(void *target)
 const struct command command_import = {
     .name = "import",
     .arguments = "KIND WHAT...",
-    .summary =
-        "make a suite of other tools' tests: ctest DIR, gtest or cmocka PROGRAM, tap COMMAND",
+    .summary = "make a suite of the tests that ctest, gtest, cmocka or TAP know",
     .options = rows,
     .stop_at_operand = true,
     .error_status = COMMAND_EXIT_USAGE,

@@ -71,20 +71,17 @@ static int run(const char *program, void *target, const struct option_result *op
     const struct timeline_target *t = target;
     struct timeline timeline;
     struct rr_error error = {0};
-    char *latest = NULL;
+    struct pack_place place;
     int code;
 
     (void)program;
-    if (operands->count > 1)
-        return command_fail(COMMAND_EXIT_USAGE, "timeline: expected one trace, got %d",
-                            operands->count);
     if (!t->output)
         return command_fail(COMMAND_EXIT_USAGE,
                             "timeline: -o FILE is missing; '-o -' writes to stdout");
-    if (operands->count == 0)
-        latest = trace_home_latest();
-    code = timeline_read(latest ? latest : operands->operands[0], t->items, &timeline, &error);
-    free(latest);
+    if (trace_home_open("timeline", operands, &place, &error))
+        return command_fail(COMMAND_EXIT_USAGE, "%s", error.message);
+    code = timeline_read(place.path, t->items, &timeline, &error);
+    pack_place_done(&place);
     if (code)
         return command_fail(COMMAND_EXIT_USAGE, "%s", error.message);
     code = write_to(t, &timeline);

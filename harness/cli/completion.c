@@ -20,7 +20,7 @@ enum value_kind {
 enum operand_kind {
     OPERAND_NONE,
     OPERAND_SUITE,   /* a YAML file */
-    OPERAND_TRACE,   /* a folder */
+    OPERAND_TRACE,   /* a folder, or a packed trace */
     OPERAND_PROGRAM, /* a command, then files */
     OPERAND_FILE,
 };
@@ -76,6 +76,8 @@ static enum operand_kind operand_kind(const struct command *command)
 {
     if (strstr(command->arguments, "SUITE"))
         return OPERAND_SUITE;
+    if (strncmp(command->arguments, "FILE", 4) == 0)
+        return OPERAND_FILE;
     if (strstr(command->arguments, "TRACE") || strstr(command->arguments, "DIR"))
         return OPERAND_TRACE;
     if (strstr(command->arguments, "PROGRAM"))
@@ -142,6 +144,10 @@ static const char bash_tail[] =
     "    words) mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$cur\") ;;\n"
     "    file) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- \"$cur\") ;;\n"
     "    folder) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -d -- \"$cur\") ;;\n"
+    "    trace)\n"
+    "        compopt -o filenames\n"
+    "        mapfile -t COMPREPLY < <(compgen -d -- \"$cur\"; compgen -f -X '!*.rrt' -- \"$cur\")\n"
+    "        ;;\n"
     "    program) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -c -f -- \"$cur\" | sort "
     "-u) ;;\n"
     "    suite)\n"
@@ -188,7 +194,7 @@ static void bash(FILE *out)
 {
     static const char *const operands[] = {[OPERAND_NONE] = "none",
                                            [OPERAND_SUITE] = "suite",
-                                           [OPERAND_TRACE] = "folder",
+                                           [OPERAND_TRACE] = "trace",
                                            [OPERAND_PROGRAM] = "program",
                                            [OPERAND_FILE] = "file"};
     const struct command *command;
@@ -199,9 +205,10 @@ static void bash(FILE *out)
     for (size_t i = 0; (command = command_at(i)); i++)
         for (const struct option_row *row = command->options; row->name; row++)
             bash_value(out, command, row, &words);
-    fputs("    import:import) kind='words' options='ctest gtest cmocka tap' ;;\n"
-          "    help:help) kind='words' options='",
-          out);
+    fputs(
+        "    import:import) [[ $cur == -* ]] || kind='words' options='ctest gtest cmocka tap' ;;\n"
+        "    help:help) kind='words' options='",
+        out);
     command_names(out);
     fputs("' ;;\n    esac\n    if [[ ! $kind ]]; then\n        case $command in\n"
           "        '') kind='words' options='",
@@ -272,7 +279,7 @@ static void zsh_operand(FILE *out, const struct command *command)
         fputs("            '*:suite:_files -g \"*.y(|a)ml(-.)\"'\n", out);
         return;
     case OPERAND_TRACE:
-        fputs("            '*:folder:_files -/'\n", out);
+        fputs("            '*:trace:_files -g \"*(/) *.rrt(.)\"'\n", out);
         return;
     case OPERAND_PROGRAM:
         fputs("            '*::program:_normal'\n", out);
@@ -351,7 +358,7 @@ static void fish_operand(FILE *out, const struct command *command)
 {
     static const char *const actions[] = {
         [OPERAND_SUITE] = "-k -a '(__fish_complete_suffix .yaml .yml)'",
-        [OPERAND_TRACE] = "-a '(__fish_complete_directories)'",
+        [OPERAND_TRACE] = "-a '(__fish_complete_directories; __fish_complete_suffix .rrt)'",
         [OPERAND_PROGRAM] = "-a '(__fish_complete_subcommand)'",
         [OPERAND_FILE] = "-F",
     };

@@ -49,11 +49,19 @@ static void print_examples(FILE *out, const struct manual_item *items)
 static void print_overview(FILE *out)
 {
     const struct command *command;
+    int name = 0, arguments = 0;
 
+    for (size_t i = 0; (command = command_at(i)); i++) {
+        int length = (int)strlen(command->name);
+
+        name = length > name ? length : name;
+        length = (int)strlen(command->arguments);
+        arguments = length > arguments ? length : arguments;
+    }
     fprintf(out, "rrtest %s: hunt races by recording and scheduling real programs\n\nusage:\n",
             RRTEST_VERSION);
     for (size_t i = 0; (command = command_at(i)); i++)
-        fprintf(out, "  rrtest %-7s %-30s %s\n", command->name, command->arguments,
+        fprintf(out, "  rrtest %-*s %-*s  %s\n", name, command->name, arguments, command->arguments,
                 command->summary);
     fprintf(out, "  rrtest help [COMMAND]\n  rrtest version\n\n"
                  "rrtest COMMAND --help lists the options of a command. In front of it may stand:\n"

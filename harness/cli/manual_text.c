@@ -87,8 +87,9 @@ static const struct manual_item record_examples[] = {
 
 static const char *const replay_text[] = {
     "Replays a trace: same instructions, same output, same end. Neither the program nor its "
-    "libraries are needed: all that executes is in the trace. Without a trace, the latest of "
-    "`rrtest record`.",
+    "libraries are needed: all that executes is in the trace, a directory or a packed file. "
+    "Without "
+    "one, the latest of `rrtest record`.",
     NULL,
 };
 static const struct manual_item replay_statuses[] = {
@@ -123,13 +124,63 @@ static const char *const stats_text[] = {
     NULL,
 };
 static const char *const ls_text[] = {
-    "Lists the traces in a folder; without one, those of `rrtest record`.",
+    "Lists the traces in a folder; without one, those of `rrtest record`: what removing it would "
+    "free, its age, path, verdict, seed, strategy and command. Contents that a trace shares with "
+    "the image cache by hard links are not counted.",
+    NULL,
+};
+static const char *const pack_text[] = {
+    "Puts a trace into one file, for sending it elsewhere; without a trace, the latest of `rrtest "
+    "record`. `replay`, `dump`, `stats` and `timeline` take the file as it is. It replays on any "
+    "x86-64 Linux whose processor has the features of the one that recorded; replay names those "
+    "that are missing. The file is a tar archive compressed with zstd. The same trace gives the "
+    "same bytes.",
+    "All of the trace is checked first; a damaged one is not packed. It holds the program, its "
+    "libraries, its environment and what it read: think of secrets before you send it.",
+    NULL,
+};
+static const struct manual_item pack_examples[] = {
+    {"rrtest pack rrtest-out/queue-close/15755013860617669476 -o failure.rrt",
+     "a kept failure, as one file"},
+    {"rrtest replay failure.rrt", "... and wherever it was sent to"},
+    END,
+};
+static const char *const unpack_text[] = {
+    "Makes a packed trace a directory again. An archive that is damaged, or holds anything but a "
+    "trace, is refused, and nothing of it stays. Commands that read traces take packed ones as "
+    "they are, unpacked below $TMPDIR for as long as they run; a directory saves that time.",
     NULL,
 };
 static const char *const doctor_text[] = {
     "Probes what this machine can and cannot do, and what that costs. With --image, says what "
     "rewriting makes of an ELF file: loops, how each is counted, windows, and each refused place "
     "with its reason.",
+    NULL,
+};
+
+static const char *const check_text[] = {
+    "Reads suites as `rrtest run` would: keys, values, matrices, programs, folders and files. All "
+    "that is wrong is told, one mistake a line, with file, line, column, key and what was "
+    "expected. Nothing is run. With --schema, prints the JSON Schema of suites.",
+    NULL,
+};
+static const struct manual_item check_statuses[] = {
+    {"0", "the suites are good"},
+    {"2", "bad usage, or a suite has mistakes"},
+    END,
+};
+static const char *const timeline_text[] = {
+    "Writes what the threads of a trace did, and when, in the format of Perfetto and Chrome's "
+    "trace viewer. Without a trace, the latest of `rrtest record`.",
+    NULL,
+};
+static const char *const pack_text[] = {
+    "Writes a trace, with all files that its replay needs, into one file, for an issue or another "
+    "machine. Without a trace, the latest of `rrtest record`.",
+    NULL,
+};
+static const char *const unpack_text[] = {
+    "Makes the file that `rrtest pack` wrote a trace's folder again.",
     NULL,
 };
 
@@ -209,11 +260,17 @@ static const struct manual_item report_examples[] = {
 static const struct manual_page pages[] = {
     {"", main_text, main_statuses, main_examples},
     {"run", run_text, run_statuses, run_examples},
+    {"check", check_text, check_statuses, NULL},
     {"record", record_text, record_statuses, record_examples},
     {"replay", replay_text, replay_statuses, replay_examples},
     {"dump", dump_text, look_statuses, NULL},
     {"stats", stats_text, look_statuses, NULL},
+    {"timeline", timeline_text, look_statuses, NULL},
+    {"pack", pack_text, look_statuses, NULL},
+    {"unpack", unpack_text, look_statuses, NULL},
     {"ls", ls_text, look_statuses, NULL},
+    {"pack", pack_text, look_statuses, pack_examples},
+    {"unpack", unpack_text, look_statuses, NULL},
     {"doctor", doctor_text, look_statuses, NULL},
     {"import", import_text, import_statuses, import_examples},
     {"merge", merge_text, results_statuses, merge_examples},
@@ -229,6 +286,7 @@ static const struct manual_item files[] = {
 };
 
 static const struct manual_item environment[] = {
+    {"TMPDIR", "where packed traces are unpacked while they are read (/tmp)"},
     {"NO_COLOR", "if set and not empty: no colours, unless --color always"},
     {"RRTEST_LOG", "debug: diagnostics for developers, on stderr"},
     END,

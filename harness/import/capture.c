@@ -166,6 +166,9 @@ int capture_run(char *const *argv, const char *variable, uint64_t timeout_ns, st
     error_read = pipes[0];
     error_write = pipes[1];
     code = spawn(argv, variable, (int[]){out_write, error_write}, &pid);
+    if (code == -ENOENT && !strchr(argv[0], '/'))
+        return rr_error_set(error, code, "no program %s in PATH; one in this folder is ./%s",
+                            argv[0], argv[0]);
     if (code)
         return rr_error_set(error, code, "cannot run %s: %s", argv[0], strerror(-code));
     close_fd(&out_write);

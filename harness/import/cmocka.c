@@ -42,8 +42,7 @@ static size_t read_report(const char *xml, size_t length, struct import_words *g
         char name[128];
 
         attribute(at, end, "name", name, sizeof(name));
-        if (*name)
-            import_word(groups, name);
+        import_label(groups, name);
     }
     for (const char *at = xml;
          (at = memmem(at, (size_t)(end - at), case_tag, sizeof(case_tag) - 1)); at++)

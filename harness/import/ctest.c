@@ -147,9 +147,13 @@ static void add_expectations(struct ctest_import *c, const struct ctest_test *fr
 static void add_labels(const struct ctest_test *from, struct import_test *to)
 {
     for (size_t i = 0; i < from->labels.count; i++)
-        import_word(&to->labels, from->labels.words[i]);
-    for (size_t i = 0; i < from->locks.count; i++)
-        import_wordf(&to->labels, "lock:%s", from->locks.words[i]);
+        import_label(&to->labels, from->labels.words[i]);
+    for (size_t i = 0; i < from->locks.count; i++) {
+        char *lock = suite_format("lock:%s", from->locks.words[i]);
+
+        import_label(&to->labels, lock);
+        free(lock);
+    }
     if (from->serial)
         import_word(&to->labels, "serial");
     if (from->processors > 1)

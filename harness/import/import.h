@@ -111,6 +111,9 @@ void import_word(struct import_words *words, const char *word);
 /* The word is made by a format. */
 void import_wordf(struct import_words *words, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* As a word, made a valid label: no blanks, commas or control characters, no '!' in front. Nothing
+ * for an empty text. */
+void import_label(struct import_words *labels, const char *text);
 void import_words_done(struct import_words *words);
 /* One more list in an array of lists. */
 struct import_words *import_command(struct import_words **commands, size_t *count);

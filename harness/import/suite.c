@@ -39,6 +39,18 @@ void import_wordf(struct import_words *words, const char *format, ...)
     free(word);
 }
 
+void import_label(struct import_words *labels, const char *text)
+{
+    char *label = suite_strdup(text);
+
+    for (char *at = label; *at; at++)
+        if ((unsigned char)*at <= ' ' || *at == 0x7f || *at == ',' || (at == label && *at == '!'))
+            *at = '_';
+    if (*label)
+        import_word(labels, label);
+    free(label);
+}
+
 void import_words_done(struct import_words *words)
 {
     suite_strings_free(words->words);
@@ -113,8 +125,15 @@ static void cut(char *text, size_t limit)
     text[limit] = '\0';
 }
 
-static void make_valid(char *name)
+static void make_valid(char **place)
 {
+    char *name = *place;
+
+    if (!*name) {
+        free(name);
+        *place = suite_strdup("_");
+        return;
+    }
     for (char *at = name; *at; at++) {
         if ((unsigned char)*at < 0x20 || *at == 0x7f)
             *at = '_';
@@ -192,7 +211,7 @@ int import_finish(struct import_suite *suite, const char *filter, struct rr_erro
     size_t kept = 0;
 
     for (size_t i = 0; i < suite->count; i++)
-        make_valid(suite->tests[i].name);
+        make_valid(&suite->tests[i].name);
     make_unique(suite);
     for (size_t i = 0; i < suite->count; i++) {
         if (filter && !value_glob(filter, suite->tests[i].name))

@@ -163,8 +163,16 @@ static enum outcome judge_output(const struct suite_output *output, struct kept_
             o.cut = false; /* it differs, whatever was cut off */
         return lacks(&o, "is not exactly", output->exact, reason);
     }
+    if (output->pattern_not && matches(&o, &output->regex_not)) {
+        say(reason, "%s matches ", o.name);
+        say_quoted(reason, output->pattern_not);
+        say(reason, ", which must not match");
+        return OUTCOME_FAIL;
+    }
     if (output->pattern && !matches(&o, &output->regex))
         return lacks(&o, "does not match", output->pattern, reason);
+    if (o.cut && output->pattern_not)
+        return lacks(&o, "may match", output->pattern_not, reason);
     return OUTCOME_PASS;
 }
 

@@ -22,6 +22,10 @@ int keep_trace(const struct run_options *options, const struct suite_test *test,
 void keep_remove(const struct run_options *options, const struct suite_test *test,
                  const struct job *job);
 
+/* Put the test's folder in order after a session that was killed while it kept a trace: half-made
+ * ones go, one that was to be replaced comes back. Nobody else may use the folder meanwhile. */
+void keep_mend(const struct run_options *options, const struct suite_test *test);
+
 /* Remove a directory tree that is a trace (has meta.json or nothing); 0 or negative errno. */
 int keep_remove_tree(const char *path);
 

@@ -111,6 +111,8 @@ int store_open(struct store *store, const struct suite *suite, struct run_option
         return code;
     }
     if (store->journal) {
+        for (size_t i = 0; i < suite->count; i++)
+            keep_mend(options, &suite->tests[i]);
         store->progress = journal_progress(store->journal);
         store->started_unix_ns = journal_started_unix_ns(store->journal);
     } else {

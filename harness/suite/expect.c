@@ -192,23 +192,38 @@ static int read_exact(struct node_reader *r, const char *key, const yaml_node_t 
     return code;
 }
 
-static int read_pattern(struct node_reader *r, const char *key, const yaml_node_t *node,
-                        void *target)
+static int read_regex(struct node_reader *r, const char *key, const yaml_node_t *node, char **place,
+                      regex_t *regex)
 {
-    struct suite_output *output = output_of(target, key);
     const char *text;
     char problem[128];
     int code = node_text(r, node, key, "a regular expression", &text);
 
     if (code)
         return code;
-    code = regcomp(&output->regex, text, REG_EXTENDED | REG_NEWLINE | REG_NOSUB);
+    code = regcomp(regex, text, REG_EXTENDED | REG_NEWLINE | REG_NOSUB);
     if (code) {
-        regerror(code, &output->regex, problem, sizeof(problem));
+        regerror(code, regex, problem, sizeof(problem));
         return node_error(r, node, "%s: expected an extended regular expression: %s", key, problem);
     }
-    suite_replace(&output->pattern, text);
+    suite_replace(place, text);
     return 0;
+}
+
+static int read_pattern(struct node_reader *r, const char *key, const yaml_node_t *node,
+                        void *target)
+{
+    struct suite_output *output = output_of(target, key);
+
+    return read_regex(r, key, node, &output->pattern, &output->regex);
+}
+
+static int read_pattern_not(struct node_reader *r, const char *key, const yaml_node_t *node,
+                            void *target)
+{
+    struct suite_output *output = output_of(target, key);
+
+    return read_regex(r, key, node, &output->pattern_not, &output->regex_not);
 }
 
 const struct node_key schema_expect_keys[] = {
@@ -220,10 +235,13 @@ const struct node_key schema_expect_keys[] = {
     {"stdout_exact", read_exact, "text", "The whole of it."},
     {"stdout_regex", read_pattern, "text",
      "An extended regular expression that matches somewhere; ^ and $ match at lines."},
+    {"stdout_not_regex", read_pattern_not, "text",
+     "An extended regular expression that matches nowhere in it."},
     {"stderr", read_contains, "texts", "As `stdout`."},
     {"stderr_not", read_lacks, "texts", "As `stdout_not`."},
     {"stderr_exact", read_exact, "text", "As `stdout_exact`."},
     {"stderr_regex", read_pattern, "text", "As `stdout_regex`."},
+    {"stderr_not_regex", read_pattern_not, "text", "As `stdout_not_regex`."},
     {NULL, NULL, NULL, NULL},
 };
 

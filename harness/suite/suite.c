@@ -115,10 +115,13 @@ void suite_output_done(struct suite_output *output)
 {
     if (output->pattern)
         regfree(&output->regex);
+    if (output->pattern_not)
+        regfree(&output->regex_not);
     suite_strings_free(output->contains);
     suite_strings_free(output->lacks);
     free(output->exact);
     free(output->pattern);
+    free(output->pattern_not);
     memset(output, 0, sizeof(*output));
 }
 

@@ -30,11 +30,13 @@ enum suite_stream { SUITE_STDOUT, SUITE_STDERR, SUITE_STREAM_COUNT };
 
 /* What one output stream must be like; NULL members ask for nothing. Lists end with NULL. */
 struct suite_output {
-    char **contains; /* each occurs somewhere */
-    char **lacks;    /* none occurs */
-    char *exact;     /* is the whole of it */
-    char *pattern;   /* extended regular expression; ^ and $ match at lines */
-    regex_t regex;   /* compiled from pattern when that is set */
+    char **contains;   /* each occurs somewhere */
+    char **lacks;      /* none occurs */
+    char *exact;       /* is the whole of it */
+    char *pattern;     /* extended regular expression; ^ and $ match at lines */
+    regex_t regex;     /* compiled from pattern when that is set */
+    char *pattern_not; /* the same, but matches nowhere */
+    regex_t regex_not;
 };
 
 struct suite_expect {

@@ -71,6 +71,9 @@ static void test_output(void **state)
     judged("{stdout_exact: a}", EXIT(0), "a\n", 2, OUTCOME_FAIL, "stdout is not exactly 'a'");
     judged("{stdout_exact: ''}", EXIT(0), "", 0, OUTCOME_PASS, "");
     judged("{stdout_regex: '^b+$'}", EXIT(0), "a\nbbb\nc\n", 8, OUTCOME_PASS, "");
+    judged("{stdout_not_regex: '^b+$'}", EXIT(0), "a\nbbx\nc\n", 8, OUTCOME_PASS, "");
+    judged("{stdout_not_regex: '^b+$'}", EXIT(0), "a\nbbb\nc\n", 8, OUTCOME_FAIL,
+           "stdout matches '^b+$', which must not match");
     judged("{stdout_regex: '^b+$'}", EXIT(0), "a\nbbx\nc\n", 8, OUTCOME_FAIL,
            "stdout does not match '^b+$'");
     judged("{stderr: x}", EXIT(0), "x", 1, OUTCOME_FAIL, "stderr lacks 'x'");

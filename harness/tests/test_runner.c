@@ -233,6 +233,22 @@ static void test_twice(void **state)
     said(*state, "could not keep the trace: cannot make s.yaml/bad");
 }
 
+/* What a session that was killed while it kept traces left is put in order by the next. */
+static void test_mend(void **state)
+{
+    struct run_options options = defaults();
+
+    assert_int_equal(file_make_directories("out/good/.5.new-00000001/images", 0777), 0);
+    assert_int_equal(file_make_directories("out/good/6.old-77", 0777), 0);
+    assert_int_equal(file_make_directories("out/good/7.old-77", 0777), 0);
+    assert_int_equal(file_make_directories("out/good/7", 0777), 0);
+    assert_int_equal(session(*state, PASSING, &options, NULL), 0);
+    assert_false(exists("out/good/.5.new-00000001"));
+    assert_false(exists("out/good/7.old-77"));
+    assert_true(exists("out/good/7"));
+    assert_true(exists("out/good/6"));
+}
+
 static void test_errors(void **state)
 {
     static const char tests[] =
@@ -406,6 +422,7 @@ int main(void)
         TEST(test_jobs_do_not_matter),
         TEST(test_keep_going),
         TEST(test_twice),
+        TEST(test_mend),
         TEST(test_errors),
         TEST(test_machine),
         TEST(test_same_seed),

@@ -325,6 +325,7 @@ static void test_bad_expect(void **state)
     refused(TEST "    expect: {stdot: x}\n", "5:14", "did you mean 'stdout'?");
     refused(TEST "    expect: {stdout: [[a]]}\n", "5:23", "got a list");
     refused(TEST "    expect: {stdout_regex: '('}\n", "5:28", "regular expression");
+    refused(TEST "    expect: {stderr_not_regex: '('}\n", "5:32", "regular expression");
     refused(TEST "    expect: {stdout_regex: '*['}\n", "5:28", "regular expression");
     refused("version: 1\ndefaults: {expect: {exit: -1}}\n", "2:27", "exit: expected");
 }

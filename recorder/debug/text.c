@@ -27,6 +27,9 @@ static const char *const map_names[] = {
 static_assert(sizeof(map_names) / sizeof(map_names[0]) == MAP_OP_KIND_COUNT,
               "every kind has a name");
 
+/* By struct event's counter. */
+static const char *const trapped_names[] = {"ticks trapped", "atomics trapped", "nothing trapped"};
+
 void text_put(struct bytes *b, const char *format, ...)
 {
     va_list args;
@@ -100,8 +103,8 @@ static void put_kind_details(struct bytes *b, const struct event *e)
         text_put(b, " parked");
         break;
     case EVENT_PREEMPT:
-        text_put(b, " ip 0x%llx, %s trapped, %" PRIu32 " steps on", e->before.rip,
-                 e->counter ? "atomics" : "ticks", e->steps);
+        text_put(b, " ip 0x%llx, %s, %zu steps on", e->before.rip,
+                 trapped_names[e->counter < 3 ? e->counter : 2], e->steps + e->move_count);
         break;
     case EVENT_FAULT:
     case EVENT_SIGNAL:
@@ -247,6 +250,17 @@ static void put_call_json(struct bytes *b, const struct event *e)
                  e->clone_flags);
 }
 
+static void put_place_json(struct bytes *b, const struct event *e)
+{
+    static const char *const counters[] = {"ticks", "atomics", "none"};
+
+    text_put(b, ", \"counter\": \"%s\", \"steps\": %" PRIu32 ", \"moves\": [",
+             counters[e->counter < 3 ? e->counter : 2], e->steps);
+    for (size_t i = 0; i < e->move_count; i++)
+        text_put(b, "%s%" PRIu64, i ? ", " : "", e->moves[i]);
+    text_put(b, "]");
+}
+
 static void put_maps_json(struct bytes *b, const struct event *e)
 {
     text_put(b, ", \"maps\": [");
@@ -303,8 +317,7 @@ void text_event_json(struct bytes *b, const struct event *e)
     if (e->kind == EVENT_BUFFERED)
         text_buffered_json(b, e);
     if (e->kind == EVENT_PREEMPT)
-        text_put(b, ", \"counter\": \"%s\", \"steps\": %" PRIu32, e->counter ? "atomics" : "ticks",
-                 e->steps);
+        put_place_json(b, e);
     if (e->patch.word)
         text_put(b,
                  ", \"decision\": \"%s\", \"instruction\": %" PRIu64 ", \"start\": %" PRIu64

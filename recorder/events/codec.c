@@ -30,7 +30,8 @@ enum record_flag {
     FLAG_OUTPUT = 1 << 12,
     FLAG_NOTE = 1 << 13,
     FLAG_PATCH = 1 << 14,
-    FLAG_ALL = (1 << 15) - 1,
+    FLAG_MOVES = 1 << 15,
+    FLAG_ALL = (1 << 16) - 1,
 };
 
 /* Longest fixed part: kind, flags, 2 register sets, 20 integers, each at most 10 bytes. */
@@ -63,6 +64,8 @@ struct event_codec {
     size_t map_capacity;
     struct event_file_write *file_writes;
     size_t file_write_capacity;
+    uint64_t *moves;
+    size_t move_capacity;
     char *note;
     size_t note_capacity;
 };
@@ -90,6 +93,7 @@ void event_codec_free(struct event_codec *codec)
     free(codec->writes);
     free(codec->maps);
     free(codec->file_writes);
+    free(codec->moves);
     free(codec->note);
     free(codec);
 }
@@ -213,7 +217,7 @@ static bool encodable(const struct event *e)
     if ((e->output.length && !e->output.data) || (e->xstate_length && !e->xstate))
         return false;
     if ((e->write_count && !e->writes) || (e->map_count && !e->maps) ||
-        (e->file_write_count && !e->file_writes))
+        (e->file_write_count && !e->file_writes) || (e->move_count && !e->moves))
         return false;
     for (size_t i = 0; i < e->write_count; i++) {
         if (e->writes[i].length && !e->writes[i].data)
@@ -245,6 +249,7 @@ static uint32_t flags_of(const struct event *e, uint32_t before, uint32_t after)
     flags |= e->output.stream ? FLAG_OUTPUT : 0;
     flags |= e->note ? FLAG_NOTE : 0;
     flags |= e->patch.word ? FLAG_PATCH : 0;
+    flags |= e->move_count ? FLAG_MOVES : 0;
     return flags;
 }
 
@@ -331,6 +336,11 @@ static void encode_rest(struct task_history *h, uint32_t flags, const struct eve
         bytes_put_uvarint(events, e->patch.instruction);
         bytes_put_uvarint(events, e->patch.start);
         bytes_put_uvarint(events, e->patch.length);
+    }
+    if (flags & FLAG_MOVES) {
+        bytes_put_uvarint(events, e->move_count);
+        for (size_t i = 0; i < e->move_count; i++)
+            bytes_put_uvarint(events, e->moves[i]);
     }
 }
 
@@ -532,6 +542,19 @@ static int decode_file_writes(struct event_codec *codec, struct bytes_reader *r,
     return 0;
 }
 
+static int decode_moves(struct event_codec *codec, struct bytes_reader *r, struct event *ret)
+{
+    size_t count = get_count(r, 1);
+
+    if (reserve((void **)&codec->moves, &codec->move_capacity, count, sizeof(*codec->moves)))
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        codec->moves[i] = bytes_get_uvarint(r);
+    ret->moves = codec->moves;
+    ret->move_count = count;
+    return 0;
+}
+
 static int decode_note(struct event_codec *codec, struct bytes_reader *r, struct event *ret)
 {
     uint64_t length = bytes_get_uvarint(r);
@@ -580,6 +603,8 @@ static int decode_rest(struct event_codec *codec, struct task_history *h, uint32
         ret->patch.start = bytes_get_uvarint(r);
         ret->patch.length = (uint32_t)get_limited(r, UINT32_MAX);
     }
+    if (!error && (flags & FLAG_MOVES))
+        error = decode_moves(codec, r, ret);
     return error;
 }
 

@@ -81,11 +81,15 @@ struct event_output {
 
 struct event {
     enum event_kind kind;
-    uint32_t task;    /* the recorder's id: 1, 2, 3... in order of creation; never a tid */
-    uint64_t ticks;   /* of this task since its birth, at the stop */
-    uint32_t steps;   /* PREEMPT: single steps after the point's trap */
-    uint8_t counter;  /* PREEMPT: which counter trapped (0 ticks, 1 atomics); 2: none, the steps
-                       * begin  where the task is now */
+    uint32_t task;   /* the recorder's id: 1, 2, 3... in order of creation; never a tid */
+    uint64_t ticks;  /* of this task since its birth, at the stop */
+    uint32_t steps;  /* PREEMPT: single steps after the point's trap */
+    uint8_t counter; /* PREEMPT: which counter trapped (0 ticks, 1 atomics); 2: none, the steps
+                      * begin  where the task is now */
+    /* PREEMPT: how it went on behind these steps: to the next arrival at this address, or 0: one
+     * single step */
+    const uint64_t *moves;
+    size_t move_count;
     uint64_t atomics; /* of this task since its birth, at the stop */
 
     struct user_regs_struct before; /* registers at the stop, canonical (no stub addresses) */

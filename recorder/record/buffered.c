@@ -127,15 +127,14 @@ static uint64_t switches_for(struct session *s, struct task *t)
     return switches;
 }
 
-/* Calls until a decision is due. Where others can run, every call is one; but not where the
- * strategy lets the current task go on anyway, unless it is to wait behind the next. */
+/* Calls until a decision is due. Where others can run, the strategy has said it in advance. */
 static int64_t calls_until_decision(struct session *s)
 {
     struct clock_deadline next;
     uint64_t now = clock_now(s->clock), calls = CALLS_AT_ONCE, until;
 
-    if (s->others > 0 && (s->options->strategy != SCHED_ROUND_ROBIN || s->current->slice.call))
-        return 0;
+    if (s->others > 0 && s->current->slice.calls - 1 < calls)
+        calls = s->current->slice.calls - 1;
     if (clock_deadline_next(s->clock, &next)) {
         until = next.at_ns > now ? (next.at_ns - now) / CLOCK_NS_PER_CALL : 0;
         calls = until < calls ? until : calls;
@@ -214,6 +213,12 @@ void buffered_load(struct session *s, struct task *t)
     load_files(s, t->files);
     if (switches & PAGE_SWITCH_SIGNALS)
         load_actions(s, p);
+}
+
+void buffered_suspend(struct session *s)
+{
+    *word(s, PAGE_RUN_RECORD) = *word(s, PAGE_CLOCK_RUN) = *word(s, PAGE_SWITCHES) = 0;
+    *word(s, PAGE_CALLS_LEFT) = s->buffered->calls_loaded = 0;
 }
 
 /* ---- records ------------------------------------------------------------------------------- */

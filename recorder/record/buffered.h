@@ -20,6 +20,8 @@ void buffered_done(struct session *s);
 
 /* Before t runs user code: what its handlers need to know. */
 void buffered_load(struct session *s, struct task *t);
+/* None of its calls is to be buffered, until it is loaded again. What it made is absorbed. */
+void buffered_suspend(struct session *s);
 /* At each stop of t; before anything else looks at the models. */
 void buffered_absorb(struct session *s, struct task *t);
 /* Make events of what was absorbed. Called by emit_begin(). */

@@ -422,6 +422,8 @@ void call_entry(struct session *s, struct task *t)
     bytes_clear(&c->buffer);
     c->borrowed[0].fd = c->borrowed[1].fd = -1;
     c->active = true;
+    c->stop_lost = t->entry_lost;
+    t->entry_lost = false;
     c->deadline = UINT64_MAX;
     c->before = t->regs;
     c->nr = c->run_nr = t->regs.orig_rax;

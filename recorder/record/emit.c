@@ -10,6 +10,7 @@
 #include "recorder/record/buffered.h"
 #include "recorder/record/patches.h"
 #include "recorder/record/session.h"
+#include "recorder/record/walk.h"
 #include "recorder/tracee/memsum.h"
 
 #define BUILDING_KEPT (16u << 20)
@@ -276,10 +277,7 @@ void emit_position(struct session *s, struct task *t)
     if (!t->needs_event)
         return;
     e = emit_begin(s, t, EVENT_PREEMPT);
-    e->ticks = t->trap_ticks;
-    e->atomics = t->trap_atomics;
-    e->steps = t->steps_done;
-    e->counter = t->trapped_counter;
+    walk_position(t, e);
     emit_end(s, t);
 }
 

@@ -82,6 +82,7 @@ void session_account(struct session *s, struct task *t)
     t->atomics += atomics;
     t->slice.ticks -= ticks < t->slice.ticks ? ticks : t->slice.ticks;
     t->slice.atomics -= atomics < t->slice.atomics ? atomics : t->slice.atomics;
+    t->slice.calls -= calls < t->slice.calls ? calls : t->slice.calls - 1;
     t->cpu_ns += spent;
     t->process->cpu_ns += spent;
     s->result->statistics.ticks += ticks;
@@ -283,13 +284,15 @@ static struct task *choose(struct session *s)
 
 /* ---- running ------------------------------------------------------------------------------- */
 
-static void handle_stop(struct session *s, struct task *t, const struct stop *stop)
+void session_handle_stop(struct session *s, struct task *t, const struct stop *stop)
 {
     switch (stop->kind) {
     case STOP_SECCOMP:
         t->at_seccomp = true;
-        if (traps_handle_blob(s, t))
+        if (traps_handle_blob(s, t)) {
+            t->entry_lost = false;
             return;
+        }
         call_entry(s, t);
         return;
     case STOP_SIGNAL:
@@ -334,7 +337,8 @@ static void run(struct session *s, struct task *t)
     }
     t->needs_event = true;
     t->nowhere = false;
-    t->steps_done = 0;
+    t->moves.steps = 0;
+    t->moves.count = 0;
     t->space->ran = true;
     for (;;) {
         got = stepped ? step_next(s, t, &stop) : wait_next(t->tid, true, &stop);
@@ -359,7 +363,7 @@ static void run(struct session *s, struct task *t)
             return;
         buffered_absorb(s, t);
     }
-    handle_stop(s, t, &stop);
+    session_handle_stop(s, t, &stop);
 }
 
 static void step_task(struct session *s, struct task *t)

@@ -439,6 +439,20 @@ static bool is_idle(const struct patch_site *site)
     return site->state == PATCH_NONE || site->state == PATCH_ABANDONED;
 }
 
+/* Could a handler answer such a call? Else a patch gains nothing, and is made only where lazy
+ * patching is hunted in. */
+static bool is_worth_it(const struct session *s, uint64_t nr)
+{
+    static const bool answered[] = {
+#define CALL(name, handler, needs) [SYS_##name] = true,
+#include "recorder/blob/calls.def"
+#undef CALL
+    };
+
+    return s->options->patching != RECORD_PATCHING_STATIC ||
+           (nr < sizeof(answered) / sizeof(*answered) && answered[nr]);
+}
+
 /* The site of the call at t's entry stop; NULL: it is a stub's own, or has none now. */
 static struct patch_site *site_of(struct session *s, struct task *t, uint64_t instruction)
 {
@@ -457,7 +471,7 @@ static struct patch_site *site_of(struct session *s, struct task *t, uint64_t in
     }
     if (site && site->state == PATCH_REFUSED)
         return NULL;
-    if (site)
+    if (site || !is_worth_it(s, t->call.nr))
         return site;
     site = patch_site_new(s, t, instruction, t->call.nr, &transient);
     if (site && site->start == site->end) {

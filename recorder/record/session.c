@@ -19,6 +19,7 @@
 #include "recorder/record/patches.h"
 #include "recorder/record/process.h"
 #include "recorder/record/shared.h"
+#include "recorder/record/walk.h"
 
 #include <sched.h>
 
@@ -231,6 +232,7 @@ void session_task_gone(struct session *s, struct task *t)
     filter_unref(t->filters);
     patches_task_free(t);
     free(t->role);
+    walk_task_free(t);
     space_unref(t->space);
     files_unref(s, t->files);
     close_fd(&t->pidfd);

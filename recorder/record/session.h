@@ -50,6 +50,13 @@ struct patch_sites { /* patches.h */
     size_t page_count;
 };
 
+/* walk.h */
+struct walk_moves {
+    uint32_t steps; /* single ones, before the first of `at` */
+    uint64_t *at;   /* addresses run to; 0: a single step */
+    size_t count, capacity;
+};
+
 /* A system call's own patch state: it belongs to the call, never to the task. */
 struct patch_event {
     enum patch_word state;
@@ -303,10 +310,11 @@ struct task {
     uint8_t tsc_mode;                  /* prctl(PR_SET_TSC), as the program sees it; 0: never set */
     bool cpuid_traps;                  /* instructions.h */
     uint64_t trap_ticks, trap_atomics; /* where the counter trapped last */
-    uint32_t steps_done;               /* single steps since the counter's trap */
-    uint8_t trapped_counter;           /* 0 ticks, 1 atomics */
-    struct patch_event patch;          /* of the call that is being made */
-    struct patch_frame *frames;        /* oldest first */
+    uint8_t trapped_counter;           /* 0 ticks, 1 atomics, 2 none */
+    struct walk_moves moves;           /* since then */
+    bool entry_lost;            /* a remote call consumed the entry stop that is handled next */
+    struct patch_event patch;   /* of the call that is being made */
+    struct patch_frame *frames; /* oldest first */
     size_t frame_count, frame_capacity;
     uint64_t patch_flag; /* RRTEST_FAULT=patch-flag-per-task: a site wanted by some call */
     struct task *next;
@@ -468,6 +476,8 @@ int session_loop(struct session *s);
 int session_wait(struct session *s, pid_t tid, struct stop *ret);
 /* The timer came while the kernel is at work in a task's name: as above. */
 void session_watch(struct session *s);
+/* What a stop of the running task means. */
+void session_handle_stop(struct session *s, struct task *t, const struct stop *stop);
 void session_account(struct session *s, struct task *t); /* counters -> ticks, clock */
 void session_load_counters(struct session *s, struct task *t);
 int task_flush(struct task *t); /* registers into the tracee */

@@ -14,6 +14,7 @@
 #include "recorder/record/space.h"
 #include "recorder/record/timers.h"
 #include "recorder/record/traps.h"
+#include "recorder/record/walk.h"
 
 #define KILL_STOP (signal_bit(SIGKILL) | signal_bit(SIGSTOP))
 #define STOP_SET \
@@ -271,7 +272,7 @@ bool signal_deliver(struct session *s, struct task *t)
         }
         return false;
     }
-    if (!traps_step_out(s, t))
+    if (!walk_step_out(s, t))
         return true;
     emit_position(s, t);
     while (signal_pending(t) && take(t, &info)) {

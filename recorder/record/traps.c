@@ -1,4 +1,4 @@
-/* The blob's traced calls, single-step walks after a trap, faults and stray entries. */
+/* The blob's traced calls, faults and stray entries. */
 #include "recorder/record/traps.h"
 
 #include <errno.h>
@@ -14,22 +14,29 @@
 #include "recorder/record/inject.h"
 #include "recorder/record/signal.h"
 #include "recorder/record/space.h"
+#include "recorder/record/walk.h"
 
 static bool in_blob(uint64_t ip)
 {
     return ip >= RECORDER_BLOB_ADDRESS && ip < RECORDER_BLOB_ADDRESS + RECORDER_BLOB_SIZE;
 }
 
+static bool is_in_stub(const struct image_where *where)
+{
+    return where->place == IMAGE_STUB_HEAD || where->place == IMAGE_STUB_BODY;
+}
+
+bool traps_is_exact(uint64_t address, const struct image_where *where)
+{
+    return is_in_stub(where) ? where->exact : !in_blob(address);
+}
+
 uint64_t traps_original_ip(struct task *t, bool *ret_exact)
 {
     struct image_where where = space_locate(t->space, t->regs.rip);
 
-    *ret_exact = !in_blob(t->regs.rip);
-    if (where.place == IMAGE_STUB_HEAD || where.place == IMAGE_STUB_BODY) {
-        *ret_exact = where.exact;
-        return where.original;
-    }
-    return t->regs.rip;
+    *ret_exact = traps_is_exact(t->regs.rip, &where);
+    return is_in_stub(&where) ? where.original : t->regs.rip;
 }
 
 uint64_t traps_continue_ip(struct task *t, uint64_t ip)
@@ -39,149 +46,10 @@ uint64_t traps_continue_ip(struct task *t, uint64_t ip)
     return where.place == IMAGE_INTERIOR && where.copy ? where.copy : ip;
 }
 
-static int step_once(struct session *s, struct task *t, struct stop *stop)
-{
-    int got;
-
-    do {
-        if (task_flush(t) < 0 || ptrace(PTRACE_SINGLESTEP, t->tid, 0, 0) < 0)
-            return -ESRCH;
-        t->at_seccomp = false;
-        s->result->statistics.stops++;
-        got = session_wait(s, t->tid, stop);
-        if (got < 0)
-            return got;
-    } while (stop->kind == STOP_SIGNAL && (stop->signal == SIGCHLD || stop->signal == SIGPIPE));
-    if (tracee_get_regs(t->tid, &t->regs) < 0)
-        return -ESRCH;
-    return stop->kind == STOP_SIGNAL && stop->signal == SIGTRAP ? 0 : 1;
-}
-
-/* One single step of a walk. 0: done; 1: another stop came (left pending in *stop); negative: gone.
- * The kernel's own SIGCHLD and SIGPIPE (modelled elsewhere) come instead of the instruction, as
- * does the end of a system call: it is stepped again. */
-static int single_step(struct session *s, struct task *t, struct stop *stop)
-{
-    int got = step_once(s, t, stop);
-
-    if (got == 0 && t->steps_done == 0 && tracee_step_was_empty(t->tid))
-        got = step_once(s, t, stop);
-    return got;
-}
-
-/* At the start of an instruction that the blob answers: it keeps its state in the page, where
- * another task would destroy it, so nobody may be stopped on the way. */
-static bool enters_blob(struct task *t)
-{
-    struct image_where where = space_locate(t->space, t->regs.rip);
-
-    if (where.place == IMAGE_STUB_HEAD)
-        return where.point == IMAGE_POINT_CALL;
-    return where.place == IMAGE_START && where.point != IMAGE_POINT_TICK &&
-           where.point != IMAGE_POINT_ATOMIC;
-}
-
-/* What a walk does not step over: what enters the kernel, what traps (its SIGTRAP would look like a
- * step's), and pushf, which would store the trap flag that steps it. Runs of prefixes are not
- * looked through: nobody writes them before these. */
-static bool at_barrier(struct task *t)
-{
-    uint8_t code[2];
-
-    if (enters_blob(t) || in_blob(t->regs.rip) || tracee_read(t->tid, t->regs.rip, code, 2) < 0)
-        return true;
-    switch (code[0]) {
-    case 0x0f: /* syscall, sysenter */
-        return code[1] == 0x05 || code[1] == 0x34;
-    case 0x66:
-        return code[1] == 0x9c;
-    case 0x9c:
-    case 0xcc:
-    case 0xcd:
-    case 0xf1:
-        return true;
-    default:
-        return false;
-    }
-}
-
-#define OWN_CODE_LIMIT 300 /* single steps on the way to the program's own code */
-
-static bool in_own_code(struct task *t)
-{
-    uint64_t address;
-    struct loaded_image *l = space_image_at(t->space, t->regs.rip, &address);
-
-    return l && l->own;
-}
-
-static bool at_access(struct task *t)
-{
-    uint8_t code[16] = {0};
-
-    tracee_read_some(t->tid, t->regs.rip, code, sizeof(code));
-    return image_accesses_memory(code, sizeof(code));
-}
-
-/* Is this the place that the slice asks for? Counts down what it passes. */
-static bool arrived(struct task *t, struct sched_slice *place)
-{
-    bool exact;
-
-    traps_original_ip(t, &exact);
-    if (place->own && !in_own_code(t))
-        return false;
-    if (place->steps == 0)
-        return exact;
-    place->steps--;
-    return exact && place->accesses && at_access(t) && --place->accesses == 0;
-}
-
-/* Walk on to the place that the slice asks for, at most to a barrier, and set the reason of the
- * decision that follows. False: the walk met another stop, which was handled. */
-static bool walk(struct session *s, struct task *t)
-{
-    struct sched_slice place = t->slice;
-    uint32_t limit = place.steps + 64 + (place.own ? OWN_CODE_LIMIT : 0);
-    struct stop stop;
-
-    *tracee_page_word(&s->area, PAGE_TICKS) = t->ticks_loaded = 1ll << 62;
-    *tracee_page_word(&s->area, PAGE_ATOMICS) = t->atomics_loaded = 1ll << 62;
-    for (uint32_t i = 0; i < limit + 64; i++) {
-        bool exact = true;
-
-        /* never inside a stub's own instructions: its registers hold counters there */
-        if (i >= limit)
-            traps_original_ip(t, &exact);
-        if ((i < limit ? arrived(t, &place) : exact) || at_barrier(t))
-            break;
-        int got = single_step(s, t, &stop);
-
-        if (got < 0)
-            return false;
-        if (got > 0) {
-            session_account(s, t);
-            if (stop.kind == STOP_SIGNAL)
-                traps_handle_signal(s, t, stop.signal); /* t may be gone */
-            return false;
-        }
-        t->steps_done++;
-    }
-    session_account(s, t);
-    if (!traps_step_out(s, t))
-        return false;
-    if (place.own && !in_own_code(t))
-        s->reason = SCHED_MISSED;
-    return true;
-}
-
 void traps_walk_here(struct session *s, struct task *t)
 {
     t->needs_event = true;
-    t->trapped_counter = 2; /* no trap: steps from where the last event left it */
-    t->trap_ticks = t->ticks;
-    t->trap_atomics = t->atomics;
-    t->steps_done = 0;
+    walk_begin(t, 2); /* no trap: from where the last event left it */
     s->result->statistics.preemptions++;
     s->reason = SCHED_SLICE_END;
     s->reschedule = true;
@@ -189,7 +57,7 @@ void traps_walk_here(struct session *s, struct task *t)
     walk(s, t);
 }
 
-static void counter_trapped(struct session *s, struct task *t, int counter)
+void traps_leave_counter(struct session *s, struct task *t)
 {
     t->regs.rax = (uint64_t)*tracee_page_word(&s->area, PAGE_SAVE_RAX);
     t->regs.rip = (uint64_t)*tracee_page_word(&s->area, PAGE_SAVE_RETURN);
@@ -197,10 +65,12 @@ static void counter_trapped(struct session *s, struct task *t, int counter)
     t->regs.rcx = (uint64_t)*tracee_page_word(&s->area, PAGE_SPILL_RCX);
     t->regs.orig_rax = (unsigned long long)-1;
     t->regs_dirty = true;
-    t->trapped_counter = (uint8_t)counter;
-    t->trap_ticks = t->ticks;
-    t->trap_atomics = t->atomics;
-    t->steps_done = 0;
+}
+
+static void counter_trapped(struct session *s, struct task *t, int counter)
+{
+    traps_leave_counter(s, t);
+    walk_begin(t, counter);
     s->result->statistics.preemptions++;
     inject_at_tick(s, t);
     s->reason = SCHED_SLICE_END;
@@ -390,38 +260,4 @@ void traps_handle_signal(struct session *s, struct task *t, int signal)
         return;
     }
     signal_from_outside(s, t, &info);
-}
-
-bool traps_step_out(struct session *s, struct task *t)
-{
-    struct stop stop;
-    bool exact;
-
-    traps_original_ip(t, &exact);
-    if (exact)
-        return true;
-    if (!t->needs_event) {
-        t->needs_event = true;
-        t->trapped_counter = 2; /* no trap: steps from where the last event left it */
-        t->trap_ticks = t->ticks;
-        t->trap_atomics = t->atomics;
-        t->steps_done = 0;
-    }
-    *tracee_page_word(&s->area, PAGE_TICKS) = t->ticks_loaded = 1ll << 62;
-    *tracee_page_word(&s->area, PAGE_ATOMICS) = t->atomics_loaded = 1ll << 62;
-    for (int i = 0; i < 2000 && !exact; i++) { /* the blob's table of cpuid leaves is long */
-        int got = single_step(s, t, &stop);
-
-        if (got < 0)
-            return false;
-        session_account(s, t);
-        if (got > 0) {
-            if (stop.kind == STOP_SIGNAL)
-                traps_handle_signal(s, t, stop.signal);
-            return false;
-        }
-        t->steps_done++;
-        traps_original_ip(t, &exact);
-    }
-    return true;
 }

@@ -141,6 +141,25 @@ static int go(struct replay_session *r, struct replay_task *t, int64_t ticks, in
     }
 }
 
+/* ... with an int3 in an instruction's place, for the time of this run; with registers. */
+static int go_with_int3(struct replay_session *r, struct replay_task *t, uint64_t at, int64_t ticks,
+                        int64_t atomics, struct stop *stop)
+{
+    uint8_t saved, trap = 0xcc;
+    int error = tracee_read(t->tid, at, &saved, 1);
+
+    if (!error)
+        error = tracee_write_forced(t->tid, at, &trap, 1);
+    if (error)
+        return replay_failed(r, error, "an int3 at %#lx: %s", (unsigned long)at, strerror(-error));
+    error = go(r, t, ticks, atomics, stop);
+    if (!error)
+        error = replay_task_regs(r, t);
+    if (!error)
+        tracee_write_forced(t->tid, at, &saved, 1);
+    return error;
+}
+
 /* ... where the event is no counter's trap. */
 static int go_guarded(struct replay_session *r, struct replay_task *t, struct stop *stop)
 {
@@ -272,24 +291,19 @@ static int arm(struct replay_session *r, struct replay_task *t)
     return error;
 }
 
-/* An int3 in the instruction's place, for the time of one run. */
 static int go_to_int3(struct replay_session *r, struct replay_task *t, uint64_t at,
                       struct stop *stop)
 {
-    uint8_t saved, trap = 0xcc;
+    const struct event *e = r->event;
     struct user_regs_struct regs;
-    int error = tracee_read(t->tid, at, &saved, 1);
+    int error;
 
-    if (!error)
-        error = tracee_write_forced(t->tid, at, &trap, 1);
-    if (error)
-        return replay_failed(r, error, "an int3 at %#lx: %s", (unsigned long)at, strerror(-error));
-    error = go_guarded(r, t, stop);
-    if (!error)
-        error = replay_task_regs(r, t);
+    if (e->ticks < t->ticks || e->atomics < t->atomics)
+        return check_position(r, t);
+    error = go_with_int3(r, t, at, (int64_t)(e->ticks - t->ticks),
+                         (int64_t)(e->atomics - t->atomics), stop);
     if (error)
         return error;
-    tracee_write_forced(t->tid, at, &saved, 1);
     if (stop->kind != STOP_SIGNAL || stop->signal != SIGTRAP || t->regs.rip != at + 1)
         return 0;
     regs = t->regs;
@@ -370,6 +384,29 @@ static int arrive_counted(struct replay_session *r, struct replay_task *t)
     return error;
 }
 
+#define MOVE_TICKS 200 /* of one move, at most: TRACE-FORMAT.md, preempt */
+
+/* To the next arrival at the address. */
+static int move_to(struct replay_session *r, struct replay_task *t, uint64_t at)
+{
+    struct user_regs_struct regs;
+    struct stop stop;
+    char text[64];
+    int error = go_with_int3(r, t, at, MOVE_TICKS, COUNTER_IDLE, &stop);
+
+    if (error)
+        return error;
+    if (stop.kind != STOP_SIGNAL || stop.signal != SIGTRAP || t->regs.rip != at + 1) {
+        snprintf(text, sizeof(text), "an arrival at %#lx", (unsigned long)at);
+        return other_stop(r, t, &stop, text);
+    }
+    regs = t->regs;
+    regs.rip = at;
+    regs.orig_rax = (unsigned long long)-1;
+    replay_task_set_regs(t, &regs);
+    return 0;
+}
+
 static int arrive_preempted(struct replay_session *r, struct replay_task *t)
 {
     const struct event *e = r->event;
@@ -377,6 +414,8 @@ static int arrive_preempted(struct replay_session *r, struct replay_task *t)
 
     for (uint32_t i = 0; i < e->steps && !error; i++)
         error = step(r, t, i == 0);
+    for (size_t i = 0; i < e->move_count && !error; i++)
+        error = e->moves[i] ? move_to(r, t, e->moves[i]) : step(r, t, true);
     return error ? error : check_registers(r, t, false);
 }
 

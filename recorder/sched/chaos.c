@@ -1,5 +1,6 @@
 /* Chaos: rr's scheduler (strategies.md 2.2), with its times scaled to the test's length. Three
  * strict classes of priority, random slices, intervals in which only the high class runs. */
+#include "recorder/sched/clock.h"
 #include "recorder/sched/strategy.h"
 
 #define MS 1000000ull
@@ -115,11 +116,26 @@ static uint64_t draw_slice(struct random_stream *r, uint64_t length)
     return random_below(r, bound + 1);
 }
 
+/* When priorities or intervals change next, as far as it is known now. */
+static uint64_t next_change(const struct chaos_state *c, uint64_t now)
+{
+    uint64_t at = c->interval_start, phase;
+
+    if (now >= c->interval_start) {
+        phase = (now - c->interval_start) % (5 * c->interval_ns);
+        at = now - phase + (phase < c->interval_ns ? c->interval_ns : 5 * c->interval_ns);
+    }
+    at = at < c->interval_redraw_at ? at : c->interval_redraw_at;
+    return at < c->redraw_at ? at : c->redraw_at;
+}
+
 static void slice(struct sched *s, struct sched_task *t, struct sched_slice *ret)
 {
     struct random_stream *r = stream(s, RANDOM_PLACE);
+    uint64_t now = s->learned.virtual_ns, change = next_change(&s->u.chaos, now);
 
     (void)t;
+    ret->calls = 1 + (change > now ? (change - now) / CLOCK_NS_PER_CALL : 0);
     if (random_below(r, 3) == 0) {
         ret->atomics = draw_slice(r, s->u.chaos.atomics);
         law_place(r, EVENT_ATOMIC, ret);
@@ -137,4 +153,5 @@ const struct strategy strategy_chaos = {
     .slice = slice,
     .fair_ticks = 10000,
     .fair_ticks_max = 100000,
+    .fair_calls = true,
 };

@@ -191,6 +191,8 @@ static void limit(struct sched_slice *slice, enum event_class class, uint64_t le
         slice->ticks = left;
     else if (class == EVENT_ATOMIC && left < slice->atomics)
         slice->atomics = left;
+    else if (class == EVENT_CALL && left < slice->calls)
+        slice->calls = left ? left : 1;
 }
 
 static void slice(struct sched *s, struct sched_task *t, struct sched_slice *ret)
@@ -209,6 +211,7 @@ static void slice(struct sched *s, struct sched_task *t, struct sched_slice *ret
     }
     if (local && (t->change_class == EVENT_ANY || t->change_class == EVENT_OWN)) {
         ret->ticks = ret->atomics = 0;
+        ret->calls = 1;
         ret->here = t->change_here;
         if (left == 0 || t->change_class == EVENT_OWN)
             law_place(r, t->change_here ? EVENT_CALL : EVENT_TICK, ret);
@@ -229,4 +232,5 @@ const struct strategy strategy_points = {
     .slice = slice,
     .fair_ticks = 10000,
     .fair_ticks_max = 100000,
+    .fair_calls = true,
 };

@@ -155,7 +155,13 @@ static void count_call(struct sched *s, struct sched_task *t, uint64_t calls)
     t->quiet_ticks = 0;
     t->turns = 0;
     t->behind_call = true;
-    s->slice.calls = s->slice.calls || s->slice.task == t->id;
+    if (s->slice.task == t->id) {
+        uint64_t *left = &s->slice.left.calls;
+
+        s->slice.calls = true;
+        if (*left != SCHED_UNLIMITED)
+            *left -= calls < *left ? calls : *left;
+    }
     if (s->choice) {
         t->counted[EVENT_CALL] += calls;
         s->counted[EVENT_CALL] += calls;
@@ -163,17 +169,23 @@ static void count_call(struct sched *s, struct sched_task *t, uint64_t calls)
     }
 }
 
-/* What the reason says about the current task. True: the strategy's own limit was reached. */
-static bool settle(struct sched *s, enum sched_reason reason, struct sched_task *current)
+/* What the reason says about the current task. *ret_called as in struct decision. True: the
+ * strategy's own limit was reached. */
+static bool settle(struct sched *s, enum sched_reason reason, struct sched_task *current,
+                   bool *ret_called)
 {
     bool trapped = reason == SCHED_SLICE_END || reason == SCHED_MISSED, change = false;
 
+    *ret_called = false;
     if (!current)
         return false;
     if (!trapped && reason != SCHED_EXITED && !s->calls_reported && !s->waited)
         count_call(s, current, 1);
-    if (!trapped && s->slice.task == current->id && s->slice.left.here)
-        s->slice.task = 0; /* the walk met a system call */
+    if (!trapped && s->slice.task == current->id) {
+        *ret_called = s->slice.left.calls == 0;
+        if (*ret_called || s->slice.left.here)
+            s->slice.task = 0; /* in the latter case the walk met a system call */
+    }
     switch (reason) {
     case SCHED_SLICE_END:
     case SCHED_MISSED:
@@ -258,7 +270,7 @@ uint32_t sched_choose(struct sched *s, enum sched_reason reason, const uint32_t 
     s->learned.virtual_ns = now_ns;
     mark_runnable(s, runnable, count);
     d.trapped = reason == SCHED_SLICE_END || reason == SCHED_MISSED;
-    d.change = settle(s, reason, now);
+    d.change = settle(s, reason, now, &d.called);
     s->choice = count > 1;
     d.count = collect(s, runnable, count, current);
     d.candidates = s->candidates;
@@ -294,6 +306,19 @@ static void spare_walks(struct sched *s, struct sched_slice *slice)
         slice->own = false;
 }
 
+static void limit_calls(const struct sched *s, const struct sched_task *t,
+                        struct sched_slice *slice)
+{
+    uint64_t fair = t->turn_calls < FAIR_CALLS ? FAIR_CALLS - t->turn_calls : 1;
+
+    if (t->due)
+        fair = 1;
+    else if (!s->row->fair_calls)
+        return;
+    if (slice->calls > fair)
+        slice->calls = fair;
+}
+
 struct sched_slice sched_slice(struct sched *s, uint32_t task, size_t others_runnable)
 {
     struct sched_task *t = find(s, task);
@@ -305,12 +330,13 @@ struct sched_slice sched_slice(struct sched *s, uint32_t task, size_t others_run
     s->slice.task = task;
     s->slice.alone = alone;
     s->slice.fairness = s->slice.calls = false;
-    s->slice.left = (struct sched_slice){.ticks = SLICE_TICKS_MAX, .atomics = UINT64_MAX};
+    s->slice.left = (struct sched_slice){
+        .ticks = SLICE_TICKS_MAX, .atomics = UINT64_MAX, .calls = SCHED_UNLIMITED};
     if (alone || !t)
         return s->slice.left;
     s->row->slice(s, t, &s->slice.left);
     spare_walks(s, &s->slice.left);
-    s->slice.left.call = t->due;
+    limit_calls(s, t, &s->slice.left);
     fair = fair_ticks(s, t);
     fair = fair > t->quiet_ticks ? fair - t->quiet_ticks : 1;
     if (s->slice.left.ticks >= fair) {

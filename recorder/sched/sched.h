@@ -66,7 +66,8 @@ struct sched_slice {
                 * and its like); what is walked through before that has a limit of 300 */
     bool here; /* walk `steps` from where the task stands (behind a system call), then the slice is
                 * over; when that can't be done, ticks and atomics hold instead */
-    bool call; /* the next system call, of whatever kind, is a decision */
+    uint64_t calls; /* system calls until one is a decision, which counts, so >= 1. Those before it
+                     * are none, unless they block, wake, make or end a task */
 };
 /* To be asked after every sched_choose(): gives what is left of the task's slice, or a fresh one.
  * (A slice goes on over system calls, but not when the task was alone at the last decision and is

@@ -47,6 +47,7 @@ struct decision {
     enum sched_reason reason;
     bool trapped; /* SLICE_END or MISSED: not at a call */
     bool change;  /* trapped, and not for fairness alone: the strategy's own limit was reached */
+    bool called;  /* at the call at which the slice's limit of calls was reached */
     struct sched_task *current; /* NULL: none, or it is not a candidate */
     /* Runnable, not penalised, not held; never empty; in the order they were given. */
     struct sched_task **candidates;
@@ -64,6 +65,7 @@ struct strategy {
     void (*slice)(struct sched *s, struct sched_task *t, struct sched_slice *slice);
     uint64_t fair_ticks;     /* first fairness limit: ticks while others can run */
     uint64_t fair_ticks_max; /* it doubles up to this */
+    bool fair_calls;         /* so does a number of calls in a row; else looked at when one stops */
 };
 
 extern const struct strategy strategy_round_robin, strategy_random;

@@ -3,7 +3,7 @@
  * programs stay affordable. */
 #include "recorder/sched/strategy.h"
 
-#define CHANGES_PER_DOUBLING 200
+#define CHANGES_PER_DOUBLING 40
 
 /* `off` of 8: never at this class. */
 static uint64_t draw_mean(struct random_stream *r, unsigned bits, uint64_t off)
@@ -65,7 +65,6 @@ static struct sched_task *choose(struct sched *s, const struct decision *d, uint
 {
     struct random_stream *r = stream(s, RANDOM_CHOICE);
     struct sched_task *current = d->current;
-    uint64_t mean = mean_of(s, EVENT_CALL);
     bool change = d->change;
 
     (void)ret_wait_ns;
@@ -73,8 +72,8 @@ static struct sched_task *choose(struct sched *s, const struct decision *d, uint
         return law_candidate(s, d, NULL);
     if (d->reason == SCHED_NEW_TASK)
         return random_below(r, 4) < s->u.walk.child_first ? newest(d) : current;
-    if (!d->trapped && mean && d->count > 1 && !quiet(s) && !current->steady)
-        change = random_below(r, mean + 1) == 0;
+    if (d->called && d->count > 1 && s->u.walk.mean[EVENT_CALL])
+        change = true;
     if (!change)
         return current;
     s->u.walk.changes++;
@@ -87,6 +86,7 @@ static void slice(struct sched *s, struct sched_task *t, struct sched_slice *ret
 {
     struct random_stream *r = stream(s, RANDOM_PLACE);
     uint64_t ticks = mean_of(s, EVENT_TICK), atomics = mean_of(s, EVENT_ATOMIC);
+    uint64_t calls = mean_of(s, EVENT_CALL);
 
     if (quiet(s)) {
         ret->ticks = s->u.walk.quiet_ticks - s->counted[EVENT_TICK];
@@ -104,6 +104,8 @@ static void slice(struct sched *s, struct sched_task *t, struct sched_slice *ret
         ret->ticks = law_geometric(r, ticks);
     if (atomics)
         ret->atomics = law_geometric(r, atomics);
+    if (calls)
+        ret->calls = 1 + law_geometric(r, calls);
 }
 
 const struct strategy strategy_walk = {
@@ -114,4 +116,5 @@ const struct strategy strategy_walk = {
     .slice = slice,
     .fair_ticks = 10000,
     .fair_ticks_max = 100000,
+    .fair_calls = true,
 };

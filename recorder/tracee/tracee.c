@@ -72,6 +72,21 @@ int tracee_read(pid_t tid, uint64_t address, void *ret, size_t length)
     return (size_t)n == length ? 0 : -EFAULT;
 }
 
+int tracee_read_words(pid_t tid, const uint64_t *addresses, size_t count, uint64_t *ret)
+{
+    struct iovec local = {ret, 8 * count}, remote[8];
+    ssize_t n;
+
+    if (count > sizeof(remote) / sizeof(*remote))
+        return -EINVAL;
+    for (size_t i = 0; i < count; i++)
+        remote[i] = remote_range(addresses[i], 8);
+    n = process_vm_readv(tid, &local, 1, remote, count, 0);
+    if (n < 0)
+        return -errno;
+    return (size_t)n == 8 * count ? 0 : -EFAULT;
+}
+
 int tracee_write(pid_t tid, uint64_t address, const void *data, size_t length)
 {
     struct iovec local = {(void *)(uintptr_t)data, length};

@@ -321,6 +321,29 @@ static void test_console_session(void **state)
     report_session_done(&session);
 }
 
+static void check_details(const char *title, const char *reason, const char *expected)
+{
+    char *texts[] = {text_copy(title), text_copy(reason)};
+    const struct report_failure failure = {.title = texts[0], .reason = texts[1]};
+
+    assert_string_equal(report_reason_details(&failure), expected);
+    free(texts[0]);
+    free(texts[1]);
+}
+
+static void test_reason_details(void **state)
+{
+    (void)state;
+    check_details("exit 1", "exit 1", "");
+    check_details("exit 1", "exit 1\n", "");
+    check_details("exit 1", "exit 1\nmore\n", "more\n");
+    check_details("exit 1 in main (a.c:7)", "exit 1\nmore", "more");
+    check_details("exit 1", "exit 12", "exit 12");
+    check_details("exit 1", "exit 12\nmore", "exit 12\nmore");
+    check_details("exit 1", "", "");
+    check_details("", "more", "more");
+}
+
 static void test_location(void **state)
 {
     struct report_session session;
@@ -335,6 +358,16 @@ static void test_location(void **state)
     session.tests[1].failures[1].stacks.tasks[0].is_cause = false;
     session.tests[1].failures[1].stacks.tasks[3].is_cause = true;
     assert_int_equal(report_location(&session.tests[1].failures[1])->line, 10);
+    /* Libraries of the system are nobody's code. */
+    for (size_t i = 0; i < session.tests[1].failures[1].stacks.count; i++) {
+        struct task_stack *task = &session.tests[1].failures[1].stacks.tasks[i];
+
+        for (size_t n = 0; n < task->frame_count; n++) {
+            free(task->frames[n].module);
+            task->frames[n].module = text_copy("/usr/lib/x86_64-linux-gnu/libc.so.6");
+        }
+    }
+    assert_null(report_location(&session.tests[1].failures[1]));
     report_session_done(&session);
 }
 
@@ -355,6 +388,7 @@ int main(void)
         cmocka_unit_test(test_console_first_failure),
         cmocka_unit_test(test_console_groups),
         cmocka_unit_test(test_console_session),
+        cmocka_unit_test(test_reason_details),
         cmocka_unit_test(test_location),
     };
 

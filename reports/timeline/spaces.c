@@ -183,8 +183,9 @@ static void cut(struct mapped_space *space, uint64_t start, uint64_t end)
         }
     }
     /* what add() put behind the old ones closes up to those that were kept */
-    memmove(space->mappings + kept, space->mappings + count,
-            (space->count - count) * sizeof(*space->mappings));
+    if (space->count > count)
+        memmove(space->mappings + kept, space->mappings + count,
+                (space->count - count) * sizeof(*space->mappings));
     space->count = kept + (space->count - count);
 }
 

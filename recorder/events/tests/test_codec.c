@@ -21,6 +21,7 @@ struct holder {
     struct event_file_write file_writes[LIST_MAX];
     uint8_t bulk[2 * LIST_MAX + 2][BULK_MAX];
     char note[40];
+    uint64_t moves[LIST_MAX];
 };
 
 static const uint64_t edges[] = {0, 1, 0x7f, 0x80, UINT32_MAX, 1ull << 63, UINT64_MAX};
@@ -115,6 +116,10 @@ static void fill_lists(struct random_stream *s, struct holder *h)
             .start = any(s),
             .length = (uint32_t)any(s),
         };
+    e->move_count = random_below(s, LIST_MAX + 1);
+    e->moves = e->move_count ? h->moves : NULL;
+    for (size_t i = 0; i < e->move_count; i++)
+        h->moves[i] = random_below(s, 2) ? any(s) : 0;
 }
 
 static void fill(struct random_stream *s, enum event_kind kind, struct holder *h)
@@ -174,6 +179,9 @@ static void assert_same_lists(const struct event *a, const struct event *b)
             assert_memory_equal(a->file_writes[i].data, b->file_writes[i].data,
                                 a->file_writes[i].length);
     }
+    assert_int_equal(a->move_count, b->move_count);
+    for (size_t i = 0; i < a->move_count; i++)
+        assert_int_equal(a->moves[i], b->moves[i]);
 }
 
 static void assert_same(const struct event *a, const struct event *b)

@@ -251,19 +251,19 @@ static void test_fairness_behind_a_call(void **state)
     sched_task_new(s, 1, 0);
     sched_task_new(s, 2, 1);
     assert_int_equal(choose(s, SCHED_NEW_TASK, 1, 2, all), 1);
-    assert_false(sched_slice(s, 1, 1).call);
+    assert_int_equal(sched_slice(s, 1, 1).calls, UINT64_MAX);
     sched_ran(s, 1, 40000, 0, 1);
     assert_int_equal(choose(s, SCHED_CALL, 1, 2, all), 1);
     assert_true(sched_slice(s, 1, 1).ticks == 10000);
     sched_ran(s, 1, 10000, 0, 0);
     assert_int_equal(choose(s, SCHED_SLICE_END, 1, 2, all), 1);
-    assert_true(sched_slice(s, 1, 1).call);
+    assert_int_equal(sched_slice(s, 1, 1).calls, 1);
     sched_ran(s, 1, 100, 0, 1);
     assert_int_equal(choose(s, SCHED_CALL, 1, 2, all), 2);
-    assert_false(sched_slice(s, 2, 1).call);
+    assert_int_equal(sched_slice(s, 2, 1).calls, UINT64_MAX);
     sched_ran(s, 2, 50000, 0, 0);
     assert_int_equal(choose(s, SCHED_SLICE_END, 2, 2, all), 1);
-    assert_false(sched_slice(s, 1, 1).call);
+    assert_int_equal(sched_slice(s, 1, 1).calls, UINT64_MAX);
     /* ... and at the next limit, if the call does not come */
     sched_ran(s, 1, 40000, 0, 1);
     assert_int_equal(choose(s, SCHED_CALL, 1, 2, all), 1);

@@ -1,0 +1,737 @@
+/* Which way a walk goes, and going there. A path is followed in the code as far as it is known
+ * beforehand; then the task runs to that place, by an int3 there. The way through a library to the
+ * program's own code is not followed: int3 stand where calls of it return to, or, if there are
+ * none, the own code is made not executable. */
+#include "recorder/record/walk.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+
+#include "include/rrtest/recorder_page.h"
+#include "recorder/images/decode.h"
+#include "recorder/images/image.h"
+#include "recorder/record/buffered.h"
+#include "recorder/record/signal.h"
+#include "recorder/record/space.h"
+#include "recorder/record/traps.h"
+
+#define COUNTER_IDLE (1ll << 62)
+#define MOVE_TICKS 200 /* of one move, at most: TRACE-FORMAT.md, preempt */
+#define MOVES_MAX 500
+#define RETURNS_MAX 16
+#define CODE_MAX 256
+#define PLACES_MAX 4   /* int3 at a time */
+#define FAN_MAX 3      /* ... behind branches: each costs a fourth of a stop */
+#define STACK_MAX 1024 /* bytes looked at for return addresses */
+
+/* ---- moves --------------------------------------------------------------------------------- */
+
+static void add_move(struct task *t, uint64_t address)
+{
+    struct walk_moves *m = &t->moves;
+
+    if (address == 0 && m->count == 0) {
+        m->steps++;
+        return;
+    }
+    if (m->count == m->capacity) {
+        m->capacity = 2 * m->capacity + 8;
+        m->at = realloc(m->at, m->capacity * sizeof(*m->at));
+        if (!m->at)
+            abort();
+    }
+    m->at[m->count++] = address;
+}
+
+void walk_begin(struct task *t, int counter)
+{
+    t->trapped_counter = (uint8_t)counter;
+    t->trap_ticks = t->ticks;
+    t->trap_atomics = t->atomics;
+    t->moves.steps = 0;
+    t->moves.count = 0;
+}
+
+void walk_position(const struct task *t, struct event *e)
+{
+    e->ticks = t->trap_ticks;
+    e->atomics = t->trap_atomics;
+    e->counter = t->trapped_counter;
+    e->steps = t->moves.steps;
+    e->moves = t->moves.at;
+    e->move_count = t->moves.count;
+}
+
+void walk_task_free(struct task *t)
+{
+    free(t->moves.at);
+}
+
+static void load_idle_counters(struct session *s, struct task *t, int64_t ticks)
+{
+    *tracee_page_word(&s->area, PAGE_TICKS) = t->ticks_loaded = ticks;
+    *tracee_page_word(&s->area, PAGE_ATOMICS) = t->atomics_loaded = COUNTER_IDLE;
+}
+
+/* ---- single steps -------------------------------------------------------------------------- */
+
+static bool is_kernels_own(const struct stop *stop)
+{
+    return stop->kind == STOP_SIGNAL && (stop->signal == SIGCHLD || stop->signal == SIGPIPE);
+}
+
+static int step_once(struct session *s, struct task *t, struct stop *stop)
+{
+    int got;
+
+    do {
+        if (task_flush(t) < 0 || ptrace(PTRACE_SINGLESTEP, t->tid, 0, 0) < 0)
+            return -ESRCH;
+        t->at_seccomp = false;
+        s->result->statistics.stops++;
+        got = session_wait(s, t->tid, stop);
+        if (got < 0)
+            return got;
+    } while (is_kernels_own(stop));
+    if (tracee_get_regs(t->tid, &t->regs) < 0)
+        return -ESRCH;
+    return stop->kind == STOP_SIGNAL && stop->signal == SIGTRAP ? 0 : 1;
+}
+
+/* One single step of a walk. False: another stop came, and was handled. The kernel's own SIGCHLD
+ * and SIGPIPE (modelled elsewhere) come instead of the instruction, as does the end of a system
+ * call: it is stepped again. */
+static bool single_step(struct session *s, struct task *t)
+{
+    struct stop stop;
+    int got;
+
+    load_idle_counters(s, t, COUNTER_IDLE);
+    got = step_once(s, t, &stop);
+    if (got == 0 && tracee_step_was_empty(t->tid))
+        got = step_once(s, t, &stop);
+    session_account(s, t);
+    if (got == 0)
+        add_move(t, 0);
+    else if (got > 0)
+        session_handle_stop(s, t, &stop); /* t may be gone */
+    return got == 0;
+}
+
+bool walk_step_out(struct session *s, struct task *t)
+{
+    bool exact;
+
+    traps_original_ip(t, &exact);
+    if (exact)
+        return true;
+    if (!t->needs_event) {
+        t->needs_event = true;
+        walk_begin(t, 2);
+    }
+    for (int i = 0; i < 2000 && !exact; i++) { /* the blob's table of cpuid leaves is long */
+        if (!single_step(s, t))
+            return false;
+        traps_original_ip(t, &exact);
+    }
+    return true;
+}
+
+/* ---- running to a place -------------------------------------------------------------------- */
+
+enum leg {
+    LEG_ARRIVED,
+    LEG_MISSED, /* at a tick: too many on the way */
+    LEG_OVER,   /* another stop came, and was handled; t may be gone */
+};
+
+/* Words of code, aligned, and the same with an int3 in each. */
+struct int3s {
+    uint64_t start[PLACES_MAX];
+    uint64_t before[PLACES_MAX];
+    uint64_t after[PLACES_MAX];
+    size_t count;
+};
+
+static bool plant(const struct task *t, const uint64_t *at, size_t count, struct int3s *ret)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct map_entry *m = maps_find(&t->space->maps, at[i]);
+
+        ret->start[i] = at[i] & ~7ull;
+        if (!m || m->flags & MAP_SHARED)
+            return false;
+    }
+    if (tracee_read_words(t->tid, ret->start, count, ret->before) < 0)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        unsigned shift = (unsigned)(at[i] & 7) * 8;
+
+        ret->after[i] = ret->before[i];
+        for (size_t j = 0; j < i; j++)
+            if (ret->start[j] == ret->start[i])
+                ret->after[i] = ret->after[j];
+        ret->after[i] = (ret->after[i] & ~(0xffull << shift)) | 0xccull << shift;
+    }
+    while (n < count && ptrace(PTRACE_POKETEXT, t->tid, ret->start[n], ret->after[n]) == 0)
+        n++;
+    ret->count = n;
+    return n == count;
+}
+
+static void remove_int3s(const struct task *t, const struct int3s *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        ptrace(PTRACE_POKETEXT, t->tid, p->start[i], p->before[i]);
+}
+
+/* To the next stop that means something. */
+static int resume(struct session *s, struct task *t, struct stop *stop)
+{
+    int got;
+
+    load_idle_counters(s, t, MOVE_TICKS);
+    do {
+        if (task_flush(t) < 0 || ptrace(PTRACE_CONT, t->tid, 0, 0) < 0)
+            return -ESRCH;
+        t->at_seccomp = false;
+        s->result->statistics.stops++;
+        got = session_wait(s, t->tid, stop);
+        if (got < 0)
+            return got;
+    } while (is_kernels_own(stop));
+    session_account(s, t);
+    if (stop->kind != STOP_DEAD && tracee_get_regs(t->tid, &t->regs) < 0)
+        return -ESRCH;
+    return 0;
+}
+
+/* A stop that ended a leg before its time. Where it came the task can't be sent away from, unless
+ * the stop has an event of its own. */
+static enum leg other_stop(struct session *s, struct task *t, const struct stop *stop)
+{
+    if (stop->kind == STOP_SECCOMP && t->regs.rip >= RECORDER_BLOB_ADDRESS &&
+        t->regs.rip < RECORDER_BLOB_ADDRESS + RECORDER_BLOB_SIZE &&
+        t->regs.orig_rax == BLOB_CALL_TICK) {
+        t->at_seccomp = true;
+        traps_leave_counter(s, t);
+        walk_begin(t, 0);
+        return LEG_MISSED;
+    }
+    if (stop->kind == STOP_SIGNAL || stop->kind == STOP_INITIAL)
+        s->reschedule = false;
+    session_handle_stop(s, t, stop);
+    return LEG_OVER;
+}
+
+/* To whichever of some places comes first. */
+static enum leg go(struct session *s, struct task *t, const uint64_t *to, size_t count)
+{
+    struct int3s int3s = {.count = 0};
+    struct stop stop;
+    bool planted = plant(t, to, count, &int3s);
+    int error = planted ? resume(s, t, &stop) : 0;
+
+    remove_int3s(t, &int3s);
+    if (!planted)
+        return single_step(s, t) ? LEG_MISSED : LEG_OVER;
+    if (error)
+        return LEG_OVER;
+    for (size_t i = 0; i < count && stop.kind == STOP_SIGNAL && stop.signal == SIGTRAP; i++) {
+        if (t->regs.rip != to[i] + 1)
+            continue;
+        t->regs.rip = to[i];
+        t->regs.orig_rax = (unsigned long long)-1;
+        t->regs_dirty = true;
+        add_move(t, to[i]);
+        return LEG_ARRIVED;
+    }
+    return other_stop(s, t, &stop);
+}
+
+/* ---- to the program's own code ------------------------------------------------------------- */
+
+static bool is_own(const struct task *t, uint64_t address)
+{
+    struct loaded_image *l = space_image_at(t->space, address, NULL);
+
+    return l && l->own;
+}
+
+/* The mappings of own code may be executed, or not for now. */
+static bool set_executable(struct session *s, struct task *t, bool on)
+{
+    const struct maps *m = &t->space->maps;
+    struct tracee_batch batch;
+    bool good;
+
+    tracee_batch_init(&batch);
+    for (size_t i = 0; i < m->count; i++) {
+        const struct map_entry *e = &m->entry[i];
+        uint64_t prot = on ? e->prot : e->prot & ~(uint32_t)PROT_EXEC;
+
+        if (!(e->prot & PROT_EXEC) || !is_own(t, e->start))
+            continue;
+        if (tracee_batch_room(&batch) == 0)
+            return false;
+        tracee_batch_add(&batch, SYS_mprotect, (uint64_t[6]){e->start, e->end - e->start, prot});
+    }
+    if (batch.count == 0)
+        return false;
+    s->result->statistics.stops++;
+    t->regs.orig_rax = (unsigned long long)-1;
+    t->regs_dirty = true;
+    t->at_seccomp = false;
+    good = tracee_batch_run(&s->area, t->tid, &t->regs, &batch) == 0;
+    for (size_t i = 0; i < batch.count; i++)
+        good &= batch.call[i].result == 0;
+    return good;
+}
+
+/* A signal's stop, whose siginfo a remote call would destroy: what an instruction raised it raises
+ * again. */
+static void keep_signal(struct session *s, struct task *t, const siginfo_t *info)
+{
+    bool raised = info->si_code > 0 && (info->si_signo == SIGSEGV || info->si_signo == SIGBUS ||
+                                        info->si_signo == SIGILL || info->si_signo == SIGFPE ||
+                                        info->si_signo == SIGTRAP);
+
+    if (!raised)
+        signal_from_outside(s, t, info);
+    else if (info->si_signo == SIGTRAP)
+        t->regs.rip--; /* int3 leaves ip behind itself */
+}
+
+static enum leg enter_own(struct session *s, struct task *t)
+{
+    siginfo_t info = {0};
+    struct stop stop;
+    bool arrived;
+
+    if (!set_executable(s, t, false)) {
+        set_executable(s, t, true);
+        return LEG_MISSED;
+    }
+    if (resume(s, t, &stop) < 0)
+        return LEG_OVER;
+    if (stop.kind == STOP_DEAD || stop.kind == STOP_EXIT)
+        return other_stop(s, t, &stop);
+    if (stop.kind == STOP_SIGNAL && ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) < 0)
+        return LEG_OVER;
+    arrived = info.si_signo == SIGSEGV && info.si_code == SEGV_ACCERR &&
+              (uint64_t)(uintptr_t)info.si_addr == t->regs.rip && is_own(t, t->regs.rip);
+    if (stop.kind == STOP_SIGNAL && !arrived)
+        keep_signal(s, t, &info);
+    if (stop.kind == STOP_SECCOMP) {
+        struct user_regs_struct entry = t->regs;
+
+        set_executable(s, t, true);
+        t->regs = entry;
+        t->entry_lost = true;
+        return other_stop(s, t, &stop);
+    }
+    set_executable(s, t, true);
+    if (arrived) {
+        add_move(t, t->regs.rip);
+        return LEG_ARRIVED;
+    }
+    t->nowhere = true;
+    s->reschedule = false;
+    return LEG_OVER;
+}
+
+/* Does it look like a place behind a call (call rel32, call *x)? */
+static bool is_behind_call(const struct task *t, uint64_t address)
+{
+    uint8_t code[7];
+
+    if (tracee_read(t->tid, address - sizeof(code), code, sizeof(code)) < 0)
+        return false;
+    for (size_t at = 0; at + 2 <= sizeof(code); at++) {
+        size_t length = image_instruction_length(code + at, sizeof(code) - at);
+        bool call = code[at] == 0xe8 || (code[at] == 0xff && (code[at + 1] >> 3 & 7) == 2) ||
+                    (code[at] == 0x41 && code[at + 1] == 0xff);
+
+        if (call && length == sizeof(code) - at)
+            return true;
+    }
+    return false;
+}
+
+/* Where calls made by own code return to, from the top of the stack on. Some may be left over from
+ * calls that are long past. */
+static size_t find_returns(const struct task *t, uint64_t ret[PLACES_MAX])
+{
+    uint64_t stack[STACK_MAX / 8];
+    size_t words = tracee_read_some(t->tid, t->regs.rsp, stack, sizeof(stack)) / 8, count = 0;
+
+    for (size_t i = 0; i < words && count < PLACES_MAX; i++) {
+        const struct map_entry *m;
+        bool known = false;
+
+        if (!is_own(t, stack[i]))
+            continue;
+        m = maps_find(&t->space->maps, stack[i]);
+        for (size_t j = 0; j < count; j++)
+            known |= ret[j] == stack[i];
+        if (!known && m && m->prot & PROT_EXEC && is_behind_call(t, stack[i]))
+            ret[count++] = stack[i];
+    }
+    return count;
+}
+
+static enum leg seek_own(struct session *s, struct task *t)
+{
+    uint64_t returns[PLACES_MAX];
+    size_t count = find_returns(t, returns);
+
+    return count > 0 ? go(s, t, returns, count) : enter_own(s, t);
+}
+
+/* ---- paths --------------------------------------------------------------------------------- */
+
+/* A way that is known, from a stopped task on. */
+struct path {
+    const struct task *t;
+    struct sched_slice place; /* what is left of it at `at` */
+    uint32_t left;            /* instructions until any place will do */
+    uint64_t at;
+    bool here;    /* the task stands there */
+    bool counted; /* `place` counts it already */
+    struct {
+        uint64_t address; /* what the rest is about */
+        bool exact;       /* as of traps_original_ip() */
+        bool own;
+        bool enters_blob;
+    } spot;
+    uint64_t returns[RETURNS_MAX];
+    size_t depth;
+    uint64_t code_start;
+    size_t code_length;
+    uint8_t code[CODE_MAX];
+};
+
+enum way {
+    WAY_KNOWN,
+    WAY_BRANCH,    /* the registers there decide between two */
+    WAY_REGISTERS, /* they decide: the task has to come here first */
+    WAY_STEP,      /* one single step shows it */
+    WAY_SEEK,      /* through a library to the program's own code */
+    WAY_END,       /* the place is here */
+};
+
+/* Up to 15 bytes of code at p->at. */
+static const uint8_t *code_at(struct path *p, size_t *ret_length)
+{
+    if (p->at < p->code_start || p->at + 15 > p->code_start + p->code_length) {
+        p->code_start = p->at;
+        p->code_length = tracee_read_some(p->t->tid, p->at, p->code, sizeof(p->code));
+    }
+    *ret_length = (size_t)(p->code_start + p->code_length - p->at);
+    return p->code + (p->at - p->code_start);
+}
+
+/* At the start of an instruction that the blob answers? It keeps its state in the page, where
+ * another task would destroy it, so nobody may be stopped on the way. */
+static bool enters_blob(const struct image_where *where)
+{
+    if (where->place == IMAGE_STUB_HEAD)
+        return where->point == IMAGE_POINT_CALL;
+    return where->place == IMAGE_START && where->point != IMAGE_POINT_TICK &&
+           where->point != IMAGE_POINT_ATOMIC;
+}
+
+/* Fills p->spot. */
+static void look(struct path *p)
+{
+    struct image_where where;
+
+    if (p->spot.address == p->at)
+        return;
+    where = space_locate(p->t->space, p->at);
+    p->spot.address = p->at;
+    p->spot.exact = traps_is_exact(p->at, &where);
+    p->spot.own = is_own(p->t, p->at);
+    p->spot.enters_blob = enters_blob(&where);
+}
+
+/* What a walk does not go over: what enters the kernel, what traps (its SIGTRAP would look like
+ * the walk's), and pushf, which would store the trap flag that steps it. Runs of prefixes are not
+ * looked through: nobody writes them before these. */
+static bool at_barrier(struct path *p)
+{
+    size_t length;
+    const uint8_t *code = code_at(p, &length);
+
+    if (length < 2 || p->spot.enters_blob ||
+        (p->at >= RECORDER_BLOB_ADDRESS && p->at < RECORDER_BLOB_ADDRESS + RECORDER_BLOB_SIZE))
+        return true;
+    switch (code[0]) {
+    case 0x0f: /* syscall, sysenter */
+        return code[1] == 0x05 || code[1] == 0x34;
+    case 0x66:
+        return code[1] == 0x9c;
+    case 0x9c:
+    case 0xcc:
+    case 0xcd:
+    case 0xf1:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Is this the place that the slice asks for? Counts down what it passes. */
+static bool arrived(struct path *p)
+{
+    struct sched_slice *place = &p->place;
+    const uint8_t *code;
+    size_t length;
+
+    /* never inside a stub's own instructions: its registers hold counters there */
+    if (p->left == 0)
+        return p->spot.exact;
+    p->left--;
+    if (place->own && !p->spot.own)
+        return false;
+    if (place->steps == 0)
+        return p->spot.exact;
+    place->steps--;
+    if (!p->spot.exact || !place->accesses)
+        return false;
+    code = code_at(p, &length);
+    return image_accesses_memory(code, length) && --place->accesses == 0;
+}
+
+static void push_return(struct path *p, uint64_t address)
+{
+    if (p->depth == RETURNS_MAX) {
+        memmove(p->returns, p->returns + 1, sizeof(p->returns) - sizeof(p->returns[0]));
+        p->depth--;
+    }
+    p->returns[p->depth++] = address;
+}
+
+/* Conditions of jcc by the low bits of the opcode (Intel SDM volume 1, appendix B). */
+static bool holds(unsigned condition, uint64_t flags)
+{
+    bool cf = flags & 1, pf = flags & 4, zf = flags & 0x40, sf = flags & 0x80, of = flags & 0x800;
+    const bool values[8] = {of, cf, zf, cf || zf, sf, pf, sf != of, zf || sf != of};
+
+    return values[condition >> 1 & 7] != (condition & 1);
+}
+
+/* The target of a jump or call through a pointer at a fixed place, as of a PLT. */
+static enum way through_pointer(struct path *p, const uint8_t *code, const struct decoded *d,
+                                uint64_t *ret)
+{
+    uint64_t end = p->at + d->length;
+    int32_t displacement;
+
+    if (d->memory_operand && d->rip_offset) {
+        memcpy(&displacement, code + d->rip_offset, sizeof(displacement));
+        if (tracee_read(p->t->tid, end + (uint64_t)(int64_t)displacement, ret, 8) == 0)
+            return WAY_KNOWN;
+    }
+    return p->here ? WAY_STEP : WAY_REGISTERS;
+}
+
+static enum way returned(struct path *p, uint64_t *ret)
+{
+    if (p->depth > 0) {
+        *ret = p->returns[--p->depth];
+        return WAY_KNOWN;
+    }
+    if (!p->here)
+        return WAY_REGISTERS;
+    return tracee_read(p->t->tid, p->t->regs.rsp, ret, 8) == 0 ? WAY_KNOWN : WAY_STEP;
+}
+
+/* Where control goes from p->at. A stub's own branches lead to where its counter traps, which it
+ * does not now. */
+static enum way next_of(struct path *p, uint64_t *ret)
+{
+    size_t length;
+    const uint8_t *code = code_at(p, &length);
+    enum way way = WAY_KNOWN;
+    struct decoded d;
+    uint64_t end;
+
+    if (!decode(code, length, &d))
+        return p->here ? WAY_STEP : WAY_REGISTERS;
+    *ret = end = p->at + d.length;
+    switch (d.flow) {
+    case FLOW_NEXT:
+        return WAY_KNOWN;
+    case FLOW_BRANCH:
+        if (!p->spot.exact)
+            return WAY_KNOWN;
+        if (!p->here)
+            return WAY_BRANCH;
+        if (holds(d.condition, p->t->regs.eflags))
+            *ret += (uint64_t)d.relative;
+        return WAY_KNOWN;
+    case FLOW_BRANCH_SHORT:
+        return !p->spot.exact ? WAY_KNOWN : p->here ? WAY_STEP : WAY_REGISTERS;
+    case FLOW_CALL:
+        push_return(p, end);
+        *ret += (uint64_t)d.relative;
+        return WAY_KNOWN;
+    case FLOW_JUMP:
+        *ret += (uint64_t)d.relative;
+        return WAY_KNOWN;
+    case FLOW_CALL_INDIRECT:
+        way = through_pointer(p, code, &d, ret);
+        if (way != WAY_REGISTERS)
+            push_return(p, end);
+        return way;
+    case FLOW_JUMP_INDIRECT:
+        return through_pointer(p, code, &d, ret);
+    case FLOW_RETURN:
+        return returned(p, ret);
+    default:
+        return p->here ? WAY_STEP : WAY_REGISTERS;
+    }
+}
+
+/* Follow the code from p->at to where a way other than WAY_KNOWN begins. */
+static enum way follow(struct path *p)
+{
+    for (;;) {
+        uint64_t next = 0;
+        enum way way;
+
+        look(p);
+        if (!p->counted && arrived(p))
+            return WAY_END;
+        p->counted = true;
+        if (at_barrier(p))
+            return WAY_END;
+        if (p->place.own && !p->spot.own) {
+            if (p->depth == 0)
+                return p->here ? WAY_SEEK : WAY_REGISTERS;
+            p->at = p->returns[--p->depth];
+            p->counted = p->here = false;
+            return WAY_REGISTERS; /* whatever happens there meanwhile */
+        }
+        way = next_of(p, &next);
+        if (way != WAY_KNOWN)
+            return way;
+        p->at = next;
+        p->here = p->counted = false;
+    }
+}
+
+/* The ways from a path's end at a branch on. */
+struct fan {
+    struct path path[FAN_MAX];
+    enum way way[FAN_MAX];
+    size_t count;
+};
+
+/* The i-th of them goes on behind its branch, both ways. */
+static void split(struct fan *f, size_t i)
+{
+    struct path *taken = &f->path[i], *other = &f->path[f->count];
+    struct decoded d;
+    size_t length;
+    const uint8_t *code = code_at(taken, &length);
+
+    if (!decode(code, length, &d)) {
+        f->way[i] = WAY_REGISTERS;
+        return;
+    }
+    taken->counted = false;
+    *other = *taken;
+    other->at += d.length;
+    taken->at += d.length + (uint64_t)d.relative;
+    f->way[i] = follow(taken);
+    f->way[f->count++] = follow(other);
+}
+
+/* Both ways on from every branch, while there is room: a stop costs more than several int3. */
+static void spread(struct fan *f)
+{
+    bool found = true;
+
+    while (found) {
+        found = false;
+        for (size_t i = 0, n = f->count; i < n && f->count < FAN_MAX; i++) {
+            if (f->way[i] != WAY_BRANCH)
+                continue;
+            split(f, i);
+            found = true;
+        }
+    }
+}
+
+/* To one of the ends of the ways on from p, which becomes p. */
+static enum leg go_on(struct session *s, struct task *t, struct path *p, enum way *way)
+{
+    struct fan f = {.count = 1};
+    uint64_t to[FAN_MAX];
+    enum leg leg;
+
+    f.path[0] = *p;
+    f.way[0] = *way;
+    spread(&f);
+    for (size_t i = 0; i < f.count; i++) {
+        to[i] = f.path[i].at;
+        if (to[i] == t->regs.rip) /* an int3 there would trap at once */
+            return go(s, t, &p->at, 1);
+    }
+    leg = go(s, t, to, f.count);
+    for (size_t i = 0; i < f.count && leg == LEG_ARRIVED; i++) {
+        if (to[i] != t->regs.rip)
+            continue;
+        *p = f.path[i];
+        *way = f.way[i];
+        break;
+    }
+    return leg;
+}
+
+/* One move. False: the walk is over. */
+static bool move(struct session *s, struct task *t, struct path *p)
+{
+    enum way way = follow(p);
+    enum leg leg = LEG_ARRIVED;
+
+    if (way == WAY_END && p->here)
+        return false;
+    if (way == WAY_SEEK)
+        leg = seek_own(s, t);
+    else if (way == WAY_STEP || p->at == t->regs.rip)
+        leg = single_step(s, t) ? LEG_ARRIVED : LEG_OVER;
+    else
+        leg = go_on(s, t, p, &way);
+    if (leg == LEG_OVER)
+        p->t = NULL;
+    if (leg != LEG_ARRIVED)
+        return false;
+    p->counted = p->counted && p->at == t->regs.rip && (way == WAY_REGISTERS || way == WAY_BRANCH);
+    p->at = t->regs.rip;
+    p->here = true;
+    return way != WAY_END;
+}
+
+void walk(struct session *s, struct task *t)
+{
+    struct path p = {.t = t, .place = t->slice, .at = t->regs.rip, .here = true};
+
+    p.left = t->slice.steps + 64;
+    buffered_suspend(s);
+    for (int i = 0; i < MOVES_MAX && move(s, t, &p); i++)
+        ;
+    if (!p.t || !walk_step_out(s, t))
+        return;
+    if (p.place.own && !is_own(t, t->regs.rip))
+        s->reason = SCHED_MISSED;
+}
