@@ -229,6 +229,8 @@ char *report_describe_test(const struct report_test *test, const struct report_s
         append_failed(&out, test);
         if (test->verdict == REPORT_QUARANTINED)
             text_format(&out, ", as is known (%s)", note);
+        else if (test->note)
+            text_format(&out, "; %s", note);
     } else if (test->verdict == REPORT_UNFINISHED && test->runs == 0) {
         text_format(&out, "not run (%s)", why);
     } else if (test->verdict == REPORT_UNFINISHED) {

@@ -22,7 +22,7 @@ struct report_format {
 const struct report_format *report_format_at(size_t index);
 /* "json=F, junit=F, ... or github": for --help. */
 #define REPORT_FORMAT_LIST \
-    "console, json=F, junit=F, tap=F, tap13=F, sarif=F, markdown=F or github; F may be '-'"
+    "console, json=F, junit=F, tap=F, tap13=F, sarif=F, markdown=F, html=F or github; F may be '-'"
 
 #define REPORT_REQUESTS_MAX 16
 

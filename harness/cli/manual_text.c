@@ -151,6 +151,20 @@ static const char *const unpack_text[] = {
     "they are, unpacked below $TMPDIR for as long as they run; a directory saves that time.",
     NULL,
 };
+static const char *const timeline_text[] = {
+    "Writes a trace in the trace event format, which Perfetto (https://ui.perfetto.dev) opens: for "
+    "each task when it executed and what it waited for, system calls, preemptions and signals with "
+    "their places in the source, and who woke whom. The same timelines are in the pages that "
+    "`rrtest run --report html=FILE` writes.",
+    NULL,
+};
+static const struct manual_item timeline_examples[] = {
+    {"rrtest timeline rrtest-out/queue-close/15755013860617669476 -o queue.json",
+     "a kept failure, for Perfetto"},
+    {"rrtest timeline -o - --axis step",
+     "the latest record's, each thing that happened with equal room"},
+    END,
+};
 static const char *const doctor_text[] = {
     "Probes what this machine can and cannot do, and what that costs. With --image, says what "
     "rewriting makes of an ELF file: loops, how each is counted, windows, and each refused place "
@@ -174,16 +188,6 @@ static const char *const timeline_text[] = {
     "trace viewer. Without a trace, the latest of `rrtest record`.",
     NULL,
 };
-static const char *const pack_text[] = {
-    "Writes a trace, with all files that its replay needs, into one file, for an issue or another "
-    "machine. Without a trace, the latest of `rrtest record`.",
-    NULL,
-};
-static const char *const unpack_text[] = {
-    "Makes the file that `rrtest pack` wrote a trace's folder again.",
-    NULL,
-};
-
 /* --- import --------------------------------------------------------------------------------------
  */
 
@@ -230,7 +234,8 @@ static const char *const merge_text[] = {
 static const char *const report_text[] = {
     "Shows the results of a session again, read from results.json in the folder (rrtest-out if "
     "none is given), and writes reports from them: console, json, junit, tap, tap13 (for Perl's "
-    "prove, which refuses version 14), sarif, markdown, and github: annotations on stdout, and a "
+    "prove, which refuses version 14), sarif, markdown, html (one page, with "
+    "the kept traces' timelines), and github: annotations on stdout, and a "
     "summary appended to the file $GITHUB_STEP_SUMMARY. Nothing else is printed on stdout if a "
     "report goes there.",
     NULL,
@@ -264,10 +269,9 @@ static const struct manual_page pages[] = {
     {"record", record_text, record_statuses, record_examples},
     {"replay", replay_text, replay_statuses, replay_examples},
     {"dump", dump_text, look_statuses, NULL},
+    {"timeline", timeline_text, look_statuses, timeline_examples},
     {"stats", stats_text, look_statuses, NULL},
     {"timeline", timeline_text, look_statuses, NULL},
-    {"pack", pack_text, look_statuses, NULL},
-    {"unpack", unpack_text, look_statuses, NULL},
     {"ls", ls_text, look_statuses, NULL},
     {"pack", pack_text, look_statuses, pack_examples},
     {"unpack", unpack_text, look_statuses, NULL},
