@@ -80,7 +80,7 @@ tests:
   - {name: crash, command: ["$PROGRAMS/stuck", crash]}
   - {name: deadlock, command: ["$PROGRAMS/stuck", deadlock]}
 YAML
-run rrtest run suite.yaml --seed 1
+run rrtest run suite.yaml --verbose --seed 1
 expect_status 1
 expect_stdout_has "killed by SIGABRT"
 expect_stdout_matches '#[0-9]+ 0x[0-9a-f]+ compare\+'
@@ -297,7 +297,7 @@ tests:
   - {name: died, command: ["$PROGRAMS/ends", kill]}
   - {name: no-signal, command: ["$PROGRAMS/ends", exit], expect: {signal: SIGKILL}}
 YAML
-run rrtest run suite.yaml --seed 1 --keep all
+run rrtest run suite.yaml --verbose --seed 1 --keep all
 expect_status 1
 expect_stdout_has " give_up+0x"
 stacks_of() {
