@@ -174,15 +174,6 @@ static const char *const timeline_text[] = {
     "trace viewer. Without a trace, the latest of `rrtest record`.",
     NULL,
 };
-static const char *const pack_text[] = {
-    "Writes a trace, with all files that its replay needs, into one file, for an issue or another "
-    "machine. Without a trace, the latest of `rrtest record`.",
-    NULL,
-};
-static const char *const unpack_text[] = {
-    "Makes the file that `rrtest pack` wrote a trace's folder again.",
-    NULL,
-};
 
 /* --- import --------------------------------------------------------------------------------------
  */
@@ -266,8 +257,6 @@ static const struct manual_page pages[] = {
     {"dump", dump_text, look_statuses, NULL},
     {"stats", stats_text, look_statuses, NULL},
     {"timeline", timeline_text, look_statuses, NULL},
-    {"pack", pack_text, look_statuses, NULL},
-    {"unpack", unpack_text, look_statuses, NULL},
     {"ls", ls_text, look_statuses, NULL},
     {"pack", pack_text, look_statuses, pack_examples},
     {"unpack", unpack_text, look_statuses, NULL},
