@@ -229,6 +229,8 @@ char *report_describe_test(const struct report_test *test, const struct report_s
         append_failed(&out, test);
         if (test->verdict == REPORT_QUARANTINED)
             text_format(&out, ", as is known (%s)", note);
+        else if (test->note)
+            text_format(&out, "; %s", note);
     } else if (test->verdict == REPORT_UNFINISHED && test->runs == 0) {
         text_format(&out, "not run (%s)", why);
     } else if (test->verdict == REPORT_UNFINISHED) {
@@ -262,6 +264,18 @@ char *report_describe_verdicts(const struct report_session *session)
         if (i == REPORT_UNFINISHED)
             text_format(&out, " (%s)", session->unfinished ? session->unfinished : "stopped");
     }
+    return text_take(&out);
+}
+
+char *report_describe_found(const struct report_failure *failure, const struct report_test *test)
+{
+    struct bytes out;
+
+    bytes_init(&out);
+    text_format(&out, "run %" PRIu64 ", seed %" PRIu64 ", %s", failure->first_run,
+                failure->first_seed, failure->strategy);
+    if (test->keep_going)
+        text_format(&out, "; %" PRIu64 " of %" PRIu64 " runs fail so", failure->count, test->runs);
     return text_take(&out);
 }
 

@@ -14,6 +14,7 @@
 #include "recorder/base/words.h"
 #include "reports/console_text.h"
 #include "reports/github.h"
+#include "reports/html/html.h"
 #include "reports/json.h"
 #include "reports/junit.h"
 #include "reports/markdown.h"
@@ -39,6 +40,7 @@ static const struct report_format formats[] = {
     {"tap13", false, tap13_write, NULL},
     {"sarif", false, sarif_write, NULL},
     {"markdown", false, markdown_write, NULL},
+    {"html", false, html_write, NULL},
     {"github", true, github_write, github_append_summary},
 };
 

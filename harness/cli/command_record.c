@@ -144,12 +144,12 @@ static void tell(const struct record_target *t, const struct record_result *resu
     const char *colon = result->stacks.count > 0 ? ":" : "";
     const char *message = result->message ? result->message : "";
 
-    if (!*message && *colon)
-        message = plain ? "the tasks at its end" : "its tasks then";
+    if (!*message && *colon && !plain)
+        message = "its tasks then";
     if (!plain || (!t->quiet && *message))
         command_fail(0, "%s%s%s%s", plain ? "note" : record_verdict_name(result->verdict),
                      *message ? ": " : "", message, colon);
-    if (!plain || !t->quiet)
+    if (!plain || (!t->quiet && *message))
         tell_stacks(&result->stacks);
     for (size_t i = 0; !t->quiet && i < result->note_count; i++)
         command_fail(0, "note: %s", result->notes[i]);
@@ -200,7 +200,6 @@ static int record(const struct record_target *t, char **argv, const char *trace,
         .real_clock = t->real_clock,
         .timeout_ns = t->timeout_ns,
         .virtual_timeout_ns = t->virtual_timeout_ns,
-        .expected_exit = -1,
         .trace_directory = trace,
         .memory_limit = t->memory_limit,
         .process_limit = (uint32_t)t->process_limit,

@@ -75,7 +75,7 @@ static const char *const record_text[] = {
 static const struct manual_item record_statuses[] = {
     {"n", "the program exited with n"},
     {"128+n", "signal n killed the program, or ended the recording"},
-    {"124", "rrtest ended the program: deadlock, --timeout, --virtual-timeout"},
+    {"124", "rrtest ended the program: deadlock, --timeout, --virtual-timeout, a limit"},
     {"125", "rrtest's own errors, bad usage included"},
     END,
 };
@@ -96,7 +96,7 @@ static const struct manual_item replay_statuses[] = {
     {"n", "the recorded program exited with n"},
     {"128+n", "signal n killed the recorded program, or ended the replay"},
     {"70", "divergence: the trace did not replay, which is a bug of rrtest"},
-    {"124", "rrtest had ended the recorded program: deadlock, timeout"},
+    {"124", "rrtest had ended the recorded program: deadlock, timeout, limit"},
     {"125", "rrtest's own errors, bad usage included"},
     END,
 };
@@ -151,6 +151,20 @@ static const char *const unpack_text[] = {
     "they are, unpacked below $TMPDIR for as long as they run; a directory saves that time.",
     NULL,
 };
+static const char *const timeline_text[] = {
+    "Writes a trace in the trace event format, which Perfetto (https://ui.perfetto.dev) opens: for "
+    "each task when it executed and what it waited for, system calls, preemptions and signals with "
+    "their places in the source, and who woke whom. The same timelines are in the pages that "
+    "`rrtest run --report html=FILE` writes.",
+    NULL,
+};
+static const struct manual_item timeline_examples[] = {
+    {"rrtest timeline rrtest-out/queue-close/15755013860617669476 -o queue.json",
+     "a kept failure, for Perfetto"},
+    {"rrtest timeline -o - --axis step",
+     "the latest record's, each thing that happened with equal room"},
+    END,
+};
 static const char *const doctor_text[] = {
     "Probes what this machine can and cannot do, and what that costs. With --image, says what "
     "rewriting makes of an ELF file: loops, how each is counted, windows, and each refused place "
@@ -169,12 +183,6 @@ static const struct manual_item check_statuses[] = {
     {"2", "bad usage, or a suite has mistakes"},
     END,
 };
-static const char *const timeline_text[] = {
-    "Writes what the threads of a trace did, and when, in the format of Perfetto and Chrome's "
-    "trace viewer. Without a trace, the latest of `rrtest record`.",
-    NULL,
-};
-
 /* --- import --------------------------------------------------------------------------------------
  */
 
@@ -221,7 +229,8 @@ static const char *const merge_text[] = {
 static const char *const report_text[] = {
     "Shows the results of a session again, read from results.json in the folder (rrtest-out if "
     "none is given), and writes reports from them: console, json, junit, tap, tap13 (for Perl's "
-    "prove, which refuses version 14), sarif, markdown, and github: annotations on stdout, and a "
+    "prove, which refuses version 14), sarif, markdown, html (one page, with "
+    "the kept traces' timelines), and github: annotations on stdout, and a "
     "summary appended to the file $GITHUB_STEP_SUMMARY. Nothing else is printed on stdout if a "
     "report goes there.",
     NULL,
@@ -255,8 +264,8 @@ static const struct manual_page pages[] = {
     {"record", record_text, record_statuses, record_examples},
     {"replay", replay_text, replay_statuses, replay_examples},
     {"dump", dump_text, look_statuses, NULL},
+    {"timeline", timeline_text, look_statuses, timeline_examples},
     {"stats", stats_text, look_statuses, NULL},
-    {"timeline", timeline_text, look_statuses, NULL},
     {"ls", ls_text, look_statuses, NULL},
     {"pack", pack_text, look_statuses, pack_examples},
     {"unpack", unpack_text, look_statuses, NULL},

@@ -18,9 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "harness/value/value.h"
-#include "recorder/base/words.h"
 #include "recorder/base/file.h"
+#include "recorder/base/words.h"
 #include "recorder/syscalls/syscalls.h"
 
 #define TAIL_MAX 400 /* of the output, in messages */

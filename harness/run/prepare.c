@@ -213,6 +213,7 @@ static int clear_run(struct prepare *p, const struct suite_test *test)
 int prepare_run_begin(struct prepare *p, const struct suite_test *test,
                       bool (*interrupted)(void *context), void *context, struct rr_error *error)
 {
+    struct rr_error ignored;
     int code = 0;
 
     p->run_directory = test->working_directory;
@@ -222,13 +223,18 @@ int prepare_run_begin(struct prepare *p, const struct suite_test *test,
         if (code == 0)
             make_environment(p, test);
     }
-    if (code == 0)
-        code = run_hook(&p->hooks, test, SUITE_SETUP_EACH, p->run_directory, p->run_environment,
-                        interrupted, context, error);
+    if (code) {
+        clear_run(p, test);
+        return code;
+    }
+    code = run_hook(&p->hooks, test, SUITE_SETUP_EACH, p->run_directory, p->run_environment,
+                    interrupted, context, error);
     if (code == 0)
         code = open_stdin(p, test, error);
-    if (code)
-        clear_run(p, test);
+    if (code) { /* what was half done must go */
+        hooks_close(&p->hooks);
+        prepare_run_end(p, test, interrupted, context, &ignored);
+    }
     return code;
 }
 

@@ -180,6 +180,20 @@ static enum report_verdict verdict_of(const struct schedule *s, const struct tes
     return REPORT_ERROR;
 }
 
+static char *quarantine_note(const struct suite_quarantine *quarantine, bool covers,
+                             uint64_t now_unix_s)
+{
+    char *note = suite_quarantine_note(quarantine, now_unix_s);
+    char *other;
+
+    if (covers || suite_quarantine_state(quarantine, now_unix_s) != SUITE_QUARANTINE_HOLDS)
+        return note;
+    if (asprintf(&other, "another failure is %s", note) < 0)
+        abort();
+    free(note);
+    return other;
+}
+
 static char *note_of(const struct test_state *state, const struct report_test *test,
                      const struct results_context *context)
 {
@@ -188,7 +202,8 @@ static char *note_of(const struct test_state *state, const struct report_test *t
     if (test->verdict == REPORT_UNFINISHED)
         return clean(context->unfinished ? context->unfinished : "stopped");
     if (test->failure_count)
-        return clean_and_free(suite_quarantine_note(&state->test->quarantine, context->now_unix_s));
+        return clean_and_free(quarantine_note(
+            &state->test->quarantine, test->verdict == REPORT_QUARANTINED, context->now_unix_s));
     return NULL;
 }
 

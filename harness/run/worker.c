@@ -254,29 +254,12 @@ static char **make_arguments(const struct suite_test *test)
     return arguments;
 }
 
-/* Ends that are wanted need no stacks. */
-static void expect(struct record_options *options, const struct suite_test *test,
-                   const struct job *job)
+/* What the suite says, or else a default; 0 in the recorder's words is none. */
+static uint64_t limit_of(uint64_t own, uint64_t otherwise)
 {
-    options->expected_exit = 256;
-    options->expected_signal = test->expect.signal;
-    if (job->kind == JOB_CALIBRATE) {
-        options->expected_exit = -1;
-        return;
-    }
-    for (int status = 0; status < 256 && !test->expect.signal; status++) {
-        if (!suite_expects_exit(&test->expect, status))
-            continue;
-        /* of several only one can be named: then none is asked for */
-        options->expected_exit = options->expected_exit == 256 ? status : -1;
-        if (options->expected_exit < 0)
-            return;
-    }
-}
-
-static uint64_t limit_of(uint64_t of_test, uint64_t otherwise)
-{
-    return of_test == SUITE_NO_LIMIT ? 0 : of_test ? of_test : otherwise;
+    if (own == SUITE_NO_LIMIT)
+        return 0;
+    return own ? own : otherwise;
 }
 
 /* Record the run that everything is prepared for. */
@@ -304,6 +287,8 @@ static int record_job(struct worker_context *c, const struct suite_test *test,
         .process_limit = (uint32_t)limit_of(test->process_limit, c->limits.processes),
         .output_limit = limit_of(test->output_limit, 0),
         .spill_directory = c->spill_directory,
+        .expected_exits = job->kind == JOB_CALIBRATE ? NULL : test->expect.exits,
+        .expected_signal = test->expect.signal,
         .no_trace = !job->keep_failure && !job->keep_pass,
         .interrupted = is_cancelled,
         .interrupted_context = c,
@@ -311,7 +296,6 @@ static int record_job(struct worker_context *c, const struct suite_test *test,
     };
     int code;
 
-    expect(&options, test, job);
     for (int i = 0; i < SUITE_STREAM_COUNT; i++)
         sink_reset(&c->sinks[i]);
     code = record_run(&options, ret, error);

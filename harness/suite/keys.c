@@ -545,16 +545,22 @@ static int read_inject(struct node_reader *r, const char *key, const yaml_node_t
 /* --- limits, skip, quarantine --------------------------------------------------------------------
  */
 
+static int read_size(struct node_reader *r, const char *key, const yaml_node_t *node,
+                     uint64_t *place)
+{
+    int code = node_size(r, node, key, place);
+
+    if (code == 0 && *place == 0)
+        *place = SUITE_NO_LIMIT;
+    return code;
+}
+
 static int read_memory(struct node_reader *r, const char *key, const yaml_node_t *node,
                        void *target)
 {
     struct suite_test *test = target;
 
-    if (node_size(r, node, key, &test->memory_limit))
-        return -EINVAL;
-    if (test->memory_limit == 0)
-        test->memory_limit = SUITE_NO_LIMIT;
-    return 0;
+    return read_size(r, key, node, &test->memory_limit);
 }
 
 static int read_processes(struct node_reader *r, const char *key, const yaml_node_t *node,
@@ -569,18 +575,21 @@ static int read_processes(struct node_reader *r, const char *key, const yaml_nod
 static int read_output(struct node_reader *r, const char *key, const yaml_node_t *node,
                        void *target)
 {
+    static const char expected[] = "a size such as 512K or 64M";
     struct suite_test *test = target;
+    int code = node_size(r, node, key, &test->output_limit);
 
-    return node_size(r, node, key, &test->output_limit);
+    return code == 0 && test->output_limit == 0 ? node_expected(r, node, key, expected) : code;
 }
 
 const struct node_key schema_limit_keys[] = {
     {"memory", read_memory, "size",
-     "Memory of all processes of a run together; none: no limit. Default: three quarters of what "
-     "the machine has left, shared among the workers."},
+     "Memory of all processes together; or none. Default: the worker's share of three quarters of "
+     "what is available."},
     {"processes", read_processes, "count", "Processes at a time. Default: 1000."},
     {"output", read_output, "size",
-     "Bytes kept of each of stdout and stderr; beyond that only the end. Default: 64M."},
+     "Bytes that are kept of each of stdout and stderr; of more, the start and the end. Default: "
+     "64M."},
     {NULL, NULL, NULL, NULL},
 };
 

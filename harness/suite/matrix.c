@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "harness/suite/schema.h"
-#include "harness/value/value.h"
 #include "recorder/base/words.h"
 
 #define AXES_MAX 16

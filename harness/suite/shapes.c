@@ -23,8 +23,9 @@ static const struct shape {
     {"text", SCALAR},
     {"words", SCALAR ", \"minLength\": 1"},
     {"texts", "\"anyOf\": [" REF("text") ", {" LIST_OF("text") ", \"maxItems\": 256}]"},
-    {"name", SCALAR ", \"minLength\": 1, \"maxLength\": 200, "
-                    "\"pattern\": \"^[^./\\u0000-\\u001f\\u007f][^/\\u0000-\\u001f\\u007f]*$\""},
+    {"name", SCALAR
+     ", \"minLength\": 1, \"maxLength\": 200, "
+     "\"pattern\": \"^[^./\\\\u0000-\\\\u001f\\\\u007f][^/\\\\u0000-\\\\u001f\\\\u007f]*$\""},
     {"version", "\"enum\": [1, \"1\"]"},
     {"paths", LIST_OF("words") ", \"maxItems\": 1000"},
     {"includes", LIST_OF("words") ", \"minItems\": 1, \"maxItems\": 100"},
@@ -36,8 +37,8 @@ static const struct shape {
     {"hook", "\"type\": \"array\", \"maxItems\": 64, \"items\": {\"anyOf\": [" REF(
                  "command") ", " REF("words") "]}"},
     {"labels", "\"type\": \"array\", \"maxItems\": 256, \"items\": "
-               "{" SCALAR ", \"pattern\": \"^[^!, \\u0000-\\u001f\\u007f][^, "
-               "\\u0000-\\u001f\\u007f]*$\"}"},
+               "{" SCALAR ", \"pattern\": \"^[^!, \\\\u0000-\\\\u001f\\\\u007f][^, "
+               "\\\\u0000-\\\\u001f\\\\u007f]*$\"}"},
     {"runs",
      "\"type\": [\"integer\", \"string\"], \"minimum\": 1, \"maximum\": 1000000000, " NUMERAL},
     {"count", "\"type\": [\"integer\", \"string\"], \"minimum\": 1, " NUMERAL},

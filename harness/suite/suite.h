@@ -137,9 +137,10 @@ struct suite_test {
     enum record_patching patching;
     uint64_t timeout_ns; /* 0: none */
     uint64_t virtual_timeout_ns;
-    uint64_t memory_limit;  /* bytes; 0: the runner's default; SUITE_NO_LIMIT */
-    uint64_t process_limit; /* likewise */
-    uint64_t output_limit;  /* bytes; 0: the recorder's default */
+    /* 0: the session's own; SUITE_NO_LIMIT: none. */
+    uint64_t memory_limit; /* bytes */
+    uint64_t process_limit;
+    uint64_t output_limit; /* bytes, of each stream */
     struct record_injection *injections;
     size_t injection_count;
     bool real_clock;

@@ -61,6 +61,35 @@ static void test_status(void **state)
            "exit 134, expected to be killed by SIGABRT");
 }
 
+static void test_status_lists(void **state)
+{
+    (void)state;
+    judged("{exit: [0, 3]}", EXIT(3), "", 0, OUTCOME_PASS, "");
+    judged("{exit: [0, 3]}", EXIT(1), "", 0, OUTCOME_FAIL, "exit 1, expected exit 0 or 3");
+    judged("{exit: [0, 3, 64, 255]}", EXIT(255), "", 0, OUTCOME_PASS, "");
+    judged("{exit: [3, 64, 0]}", EXIT(65), "", 0, OUTCOME_FAIL,
+           "exit 65, expected exit 0, 3 or 64");
+    judged("{exit: any}", EXIT(255), "", 0, OUTCOME_PASS, "");
+    judged("{exit: any}", SIGKILL, "", 0, OUTCOME_FAIL,
+           "killed by SIGKILL, expected any exit status");
+    judged("{exit: nonzero}", EXIT(1), "", 0, OUTCOME_PASS, "");
+    judged("{exit: nonzero}", EXIT(0), "", 0, OUTCOME_FAIL,
+           "exit 0, expected an exit status other than 0");
+}
+
+static void test_texts(void **state)
+{
+    (void)state;
+    judged("{stdout: [a, b]}", EXIT(0), "b a", 3, OUTCOME_PASS, "");
+    judged("{stdout: [a, b]}", EXIT(0), "a", 1, OUTCOME_FAIL, "stdout lacks 'b'");
+    judged("{stdout_not: [a, b]}", EXIT(0), "c", 1, OUTCOME_PASS, "");
+    judged("{stdout_not: [a, b]}", EXIT(0), "cb", 2, OUTCOME_FAIL,
+           "stdout has 'b', which must not occur");
+    judged("{stdout_not: b}", EXIT(0), "cb", 2, OUTCOME_FAIL,
+           "stdout has 'b', which must not occur");
+    judged("{stderr_not: b}", EXIT(0), "cb", 2, OUTCOME_PASS, "");
+}
+
 static void test_output(void **state)
 {
     (void)state;
@@ -153,10 +182,9 @@ static void test_verdicts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_status),
-        cmocka_unit_test(test_output),
-        cmocka_unit_test(test_cut_output),
-        cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_status),     cmocka_unit_test(test_status_lists),
+        cmocka_unit_test(test_texts),      cmocka_unit_test(test_output),
+        cmocka_unit_test(test_cut_output), cmocka_unit_test(test_verdicts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

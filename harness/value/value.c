@@ -10,6 +10,7 @@
 
 #define NS_PER_S 1000000000ull
 #define SECONDS_PER_DAY 86400ull
+#define FRACTION_SCALE_MAX 1000000000000000000ull
 #define SIZE_LIMIT (1ull << 50)
 #define DURATION_MAX (100ull * 365 * 24 * 3600 * NS_PER_S)
 
@@ -41,12 +42,13 @@ int value_parse_u64(const char *text, uint64_t *ret)
     return 0;
 }
 
-/* Digits with at most one point; the value scaled by `unit`. Stops at the first other character. */
+/* Digits with at most one point; the value scaled by `unit`, rounded down. Stops at the first other
+ * character. */
 static int parse_decimal(const char **at, uint64_t unit, uint64_t *ret)
 {
     const char *text = *at;
     uint64_t value = 0;
-    uint64_t scale = unit;
+    uint64_t fraction = 0, scale = 1;
 
     if (*text < '0' || *text > '9')
         return -EINVAL;
@@ -61,11 +63,15 @@ static int parse_decimal(const char **at, uint64_t unit, uint64_t *ret)
         if (*++text < '0' || *text > '9')
             return -EINVAL;
         for (; *text >= '0' && *text <= '9'; text++) {
-            scale /= 10;
-            if (__builtin_add_overflow(value, scale * (uint64_t)(*text - '0'), &value))
-                return -ERANGE;
+            if (scale > FRACTION_SCALE_MAX / 10)
+                continue; /* too small to matter */
+            fraction = fraction * 10 + (uint64_t)(*text - '0');
+            scale *= 10;
         }
     }
+    fraction = (uint64_t)((unsigned __int128)fraction * unit / scale);
+    if (__builtin_add_overflow(value, fraction, &value))
+        return -ERANGE;
     *at = text;
     *ret = value;
     return 0;

@@ -35,7 +35,7 @@ struct file_facts {
     struct {
         uint64_t device;
         bool renumbered; /* the device number varies too */
-    } device[5];
+    } device[6];
 };
 
 static int64_t from_timespec(const struct timespec *t)

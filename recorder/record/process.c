@@ -367,10 +367,11 @@ static void stands_at_exit(struct session *s, struct task *t, struct call *c)
 /* Who called an end that nobody expected. */
 static void report_exit(struct session *s, struct task *t, int status)
 {
+    const uint64_t *expected = s->options->expected_exits;
     char how[64];
 
-    if (s->ended || t->process != s->first || s->options->expected_exit == -1 ||
-        s->options->expected_exit == status)
+    if (s->ended || t->process != s->first || !expected ||
+        (expected[status / 64] >> (status % 64) & 1))
         return;
     snprintf(how, sizeof(how), "exits with %d", status);
     stack_read_all(s, t, how);

@@ -57,9 +57,9 @@ struct record_options {
     uint64_t timeout_ns;         /* wall time, rewriting of images excluded; 0: none */
     uint64_t virtual_timeout_ns; /* 0: none */
     uint64_t clock_epoch_ns;     /* CLOCK_REALTIME at the run's start; 0: the default constant */
-    /* Ends of the program that need no stacks, since they are wanted: its exit status, -1: any,
-     * 256: none; the signal that kills it, 0: none. */
-    int expected_exit;
+    /* Ends of the program that need no stacks, since they are wanted: exit statuses, a bit each of
+     * 256, NULL: any; the signal that kills it, 0: none. */
+    const uint64_t *expected_exits;
     int expected_signal;
     /* Of all tasks together, bytes: anonymous and shared memory, files in the run's own TMPDIR, and
      * what the recorder holds for trace and output. Looked at every 10 ms of wall time, so runs

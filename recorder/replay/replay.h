@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "recorder/base/error.h"
+#include "rrtest/stacks.h"
 
 struct replay_options {
     const char *trace; /* its directory */
@@ -15,6 +16,9 @@ struct replay_options {
      * pointers and the numbers of system calls are checked */
     bool verify;
     bool any_processor; /* try even if this one lacks what the recorded program may have used */
+    /* Replay up to and with this event, read all tasks' stacks there and end. */
+    bool stacks;
+    uint64_t stacks_at; /* number of the event, from 1; 0: the last before tasks end at the end */
     int stdout_fd;      /* -1: discard */
     int stderr_fd;
     bool (*interrupted)(void *context); /* asked every 10 ms; true ends the replay */
@@ -26,6 +30,7 @@ enum replay_verdict {
     REPLAY_CUT,      /* the trace ends early (its recorder was killed); all of it replayed */
     REPLAY_DIVERGED, /* message names the first event where it shows and what differed */
     REPLAY_INTERRUPTED,
+    REPLAY_STOPPED, /* at the event that was asked for; stacks has where the tasks stand */
 };
 
 struct replay_result {
@@ -34,6 +39,7 @@ struct replay_result {
     char *message; /* owned */
     uint64_t events, stops;
     uint64_t ticks;
+    struct stack_list stacks; /* owned; STOPPED: by number of the task, the event's is the cause */
 };
 void replay_result_done(struct replay_result *result);
 

@@ -45,7 +45,9 @@ bool module_has_code(const struct module *m, uint64_t address);
 int debug_file_find(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr base,
                     const char *file, const char *link, GElf_Word checksum, char **ret_name);
 
-/* names.c: append the frame of this address, inlined ones first. inside: an address within the
+/* names.c: the start of the function that has this address, by the symbols; 0: not known. */
+uint64_t names_function_start(const struct module *m, uint64_t inside);
+/* append the frame of this address, inlined ones first. inside: an address within the
  * instruction meant. with_names false: only what costs nothing. */
 void names_append(struct task_stack *task, const struct module *m, uint64_t address,
                   uint64_t inside, bool with_names);

@@ -101,6 +101,12 @@ static void set_line(struct stack_frame *frame, const struct module *m, uint64_t
     frame->column = column > 0 ? (uint32_t)column : 0;
 }
 
+/* Debug data of assembly have lines alone. */
+static bool is_assembly(Dwarf_Die *unit)
+{
+    return dwarf_srclang(unit) == DW_LANG_Mips_Assembler;
+}
+
 /* The frames of the functions inlined at this address, and the function they are in: its frame is
  * returned, without name if the debug data do not know it. */
 static struct stack_frame *append_functions(struct task_stack *task, const struct module *m,
@@ -111,9 +117,13 @@ static struct stack_frame *append_functions(struct task_stack *task, const struc
     struct stack_frame *frame = stacks_add_frame(task);
     int count = unit ? scopes_of(unit, inside - bias, &scopes) : 0;
     Dwarf_Addr entry;
+    bool has_line = unit && is_assembly(unit);
 
     *ret_entry = 0;
-    set_line(frame, m, inside);
+    for (int i = 0; i < count && !has_line; i++)
+        has_line = is_function(&scopes[i]);
+    if (has_line) /* else the nearest line is that of some other code */
+        set_line(frame, m, inside);
     for (int i = 0; i < count; i++) {
         if (!is_function(&scopes[i]))
             continue;
@@ -149,6 +159,15 @@ static void set_symbol(struct stack_frame *frame, const struct module *m, uint64
         frame->offset = address - entry;
     else if (frame->function && name)
         frame->offset = offset + (address - inside);
+}
+
+uint64_t names_function_start(const struct module *m, uint64_t inside)
+{
+    GElf_Off offset = 0;
+    GElf_Sym symbol;
+    const char *name = dwfl_module_addrinfo(m->dwfl, inside, &offset, &symbol, NULL, NULL, NULL);
+
+    return name && GELF_ST_TYPE(symbol.st_info) == STT_FUNC ? inside - offset : 0;
 }
 
 void names_append(struct task_stack *task, const struct module *m, uint64_t address,

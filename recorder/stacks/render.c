@@ -52,8 +52,16 @@ void stacks_render_frame(const struct stack_frame *frame, size_t number, struct 
 
 static void render_task(const struct task_stack *task, const char *indent, struct bytes *ret)
 {
-    put(ret, "%stask %s (pid %" PRId32 " tid %" PRId32 "%s%s): %s", indent, task->role, task->pid,
-        task->tid, task->name ? ", " : "", task->name ? task->name : "", task->state);
+    char ids[64] = "";
+
+    if (task->pid && task->tid)
+        snprintf(ids, sizeof(ids), "pid %" PRId32 " tid %" PRId32, task->pid, task->tid);
+    else if (task->tid)
+        snprintf(ids, sizeof(ids), "tid %" PRId32, task->tid);
+    put(ret, "%stask %s", indent, task->role);
+    if (ids[0] || task->name)
+        put(ret, " (%s%s%s)", ids, ids[0] && task->name ? ", " : "", task->name ? task->name : "");
+    put(ret, ": %s", task->state);
     bytes_append(ret, "\n", 1);
     for (size_t i = 0; i < task->frame_count; i++) {
         put(ret, "%s  ", indent);

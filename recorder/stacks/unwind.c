@@ -2,6 +2,7 @@
  * frame may take the step: libunwind, libdwfl, or the rules below. */
 #include "recorder/stacks/unwind.h"
 
+#include <elfutils/libdw.h>
 #include <libunwind-x86_64.h>
 #include <stdlib.h>
 #include <string.h>
@@ -333,14 +334,37 @@ static int take_second_frame(Dwfl_Frame *frame, void *context)
     return DWARF_CB_ABORT;
 }
 
+static bool covers(Dwarf_CFI *cfi, uint64_t address)
+{
+    Dwarf_Frame *frame = NULL;
+    bool found = cfi && dwarf_cfi_addrframe(cfi, address, &frame) == 0;
+
+    free(frame);
+    return found;
+}
+
+/* Without CFI libdwfl would guess by rbp. */
+static bool has_cfi(const struct module *m, uint64_t inside)
+{
+    Dwarf_Addr bias = 0;
+    Dwarf_CFI *cfi = dwfl_module_eh_cfi(m->dwfl, &bias);
+
+    if (covers(cfi, inside - bias))
+        return true;
+    cfi = dwfl_module_dwarf_cfi(m->dwfl, &bias);
+    return covers(cfi, inside - bias);
+}
+
 static enum step step_libdwfl(struct unwinder *u, struct registers *next)
 {
     struct second_frame second = {next, 0};
+    uint64_t inside = u->now.value[RIP] - u->now.is_return;
+    const struct module *m = modules_find(u->modules, inside);
     Dwfl *dwfl = u->modules->dwfl;
     int result;
 
     next->value[RIP] = 0;
-    if (!dwfl || !modules_find(u->modules, u->now.value[RIP] - u->now.is_return))
+    if (!m || !has_cfi(m, inside))
         return STEP_FAILED;
     result = dwfl_getthread_frames(dwfl, 1, take_second_frame, &second);
     if (second.seen > 1)
@@ -396,8 +420,63 @@ static enum step step_wild_call(struct unwinder *u, struct registers *next)
     return STEP_DONE;
 }
 
-/* Code without any CFI: by frame pointers, as far as they make sense. A zero one ends the chain
- * (System V ABI, x86-64, 3.4.1). */
+/* Is this the return address of a direct call of the function we are in? */
+static bool returns_from_here(struct unwinder *u, uint64_t address, uint64_t function)
+{
+    int32_t distance;
+    uint8_t code;
+
+    return function && is_code(u, address - 1) && read_memory(u, address - 5, &code, 1) &&
+           code == 0xe8 && read_memory(u, address - 4, &distance, sizeof(distance)) &&
+           address + (uint64_t)(int64_t)distance == function;
+}
+
+/* Is this word, at this place of the stack, what a signal handler returns to? The like is also in
+ * what sigaction() was given; but only a signal frame goes on with a saved code segment. */
+static bool is_signal_return(struct unwinder *u, uint64_t word, uint64_t at)
+{
+    struct registers saved = u->now;
+    uint64_t segments = 0;
+    bool is;
+
+    if (!is_code(u, word) ||
+        !read_memory(u,
+                     at + sizeof(word) + offsetof(ucontext_t, uc_mcontext.gregs) +
+                         REG_CSGSFS * sizeof(greg_t),
+                     &segments, sizeof(segments)) ||
+        (segments & 0xffff) != 0x33) /* __USER_CS */
+        return false;
+    u->now.value[RIP] = word;
+    u->now.is_return = true;
+    is = is_signal_frame(u);
+    u->now = saved;
+    return is;
+}
+
+/* Code without any CFI, such as musl's C: the next word of the stack that can only be the way back.
+ * Functions that were called through a pointer are not found so. */
+#define SCANNED_WORDS 512
+static enum step step_scan(struct unwinder *u, struct registers *next)
+{
+    uint64_t inside = u->now.value[RIP] - u->now.is_return, at = u->now.value[RSP], word;
+    const struct module *m = modules_find(u->modules, inside);
+    uint64_t function = m ? names_function_start(m, inside) : 0;
+
+    if (!m || at % 8)
+        return STEP_FAILED;
+    for (unsigned i = 0; i < SCANNED_WORDS && read_memory(u, at, &word, sizeof(word));
+         i++, at += sizeof(word)) {
+        if (!returns_from_here(u, word, function) && !is_signal_return(u, word, at))
+            continue;
+        next->value[RIP] = word;
+        next->value[RSP] = at + sizeof(word);
+        return STEP_DONE;
+    }
+    return STEP_FAILED;
+}
+
+/* By frame pointers, as far as they make sense. A zero one ends the chain (System V ABI, x86-64,
+ * 3.4.1). */
 static enum step step_frame_pointer(struct unwinder *u, struct registers *next)
 {
     uint64_t frame = u->now.value[RBP], pair[2];
@@ -415,12 +494,25 @@ static enum step step_frame_pointer(struct unwinder *u, struct registers *next)
     return STEP_DONE;
 }
 
+/* The frame pointer, where it leads to a call of the function we are in. */
+static enum step step_sure_frame_pointer(struct unwinder *u, struct registers *next)
+{
+    uint64_t inside = u->now.value[RIP] - u->now.is_return;
+    const struct module *m = modules_find(u->modules, inside);
+
+    if (!m || step_frame_pointer(u, next) != STEP_DONE ||
+        !returns_from_here(u, next->value[RIP], names_function_start(m, inside)))
+        return STEP_FAILED;
+    return STEP_DONE;
+}
+
 /* ---- the walk -------------------------------------------------------------------------------- */
 
 static enum step step(struct unwinder *u)
 {
     static enum step (*const rules[])(struct unwinder *, struct registers *) = {
-        step_signal_frame, step_wild_call, step_libunwind, step_libdwfl, step_frame_pointer};
+        step_signal_frame,       step_wild_call, step_libunwind,    step_libdwfl,
+        step_sure_frame_pointer, step_scan,      step_frame_pointer};
     enum step result = STEP_FAILED;
 
     for (size_t i = 0; i < sizeof(rules) / sizeof(*rules) && result == STEP_FAILED; i++) {

@@ -31,7 +31,9 @@ struct items {
     size_t string_capacity, place_capacity, capacity;
     struct table strings, places;
     struct mapped_position *positions; /* of the places */
-    uint64_t merged;                   /* numbers 1..merged are gone */
+    uint64_t *numbers;                 /* of the items, growing */
+    uint64_t next;                     /* number */
+    size_t kept;                       /* items that the last merging left before its border */
     struct stretch *stretches;
     size_t stretch_count, stretch_capacity;
     uint64_t width; /* steps per stretch */
@@ -80,6 +82,7 @@ struct items *items_new(struct timeline *timeline, size_t limit)
         abort();
     b->timeline = timeline;
     b->limit = limit;
+    b->next = 1;
     b->width = 1;
     add_string(b, empty);
     add_place(b, (struct mapped_position){0, 0});
@@ -91,6 +94,7 @@ void items_free(struct items *b)
     free(b->strings.slots);
     free(b->places.slots);
     free(b->positions);
+    free(b->numbers);
     free(b->stretches);
     free(b);
 }
@@ -284,19 +288,37 @@ static void drop_unused_strings(struct items *b)
     rehash(b, &b->strings, kept, string_hash);
 }
 
+static bool is_span(const struct timeline_item *item)
+{
+    return item->kind == TIMELINE_DENSE || item->kind == TIMELINE_RUN ||
+           item->kind == TIMELINE_WAIT || item->kind == TIMELINE_LOCK;
+}
+
+/* Spans that reach over the border stay, waits that have not ended among them. */
 static void fold_front(struct items *b)
 {
     struct timeline *t = b->timeline;
-    size_t gone = t->item_count - b->limit;
+    size_t border = t->item_count - b->limit;
+    uint64_t step = t->items[border].step;
 
-    for (size_t i = 0; i < gone; i++)
-        fold(b, &t->items[i]);
+    b->kept = 0;
+    for (size_t i = 0; i < border; i++) {
+        const struct timeline_item *item = &t->items[i];
+
+        if (is_span(item) && (item->step_end >= step || item->flags & TIMELINE_OPEN)) {
+            b->numbers[b->kept] = b->numbers[i];
+            t->items[b->kept++] = *item;
+        } else {
+            fold(b, item);
+        }
+    }
     while (b->stretch_count > STRETCHES_MAX * (t->task_count < 8 ? t->task_count + 1 : 8) &&
            b->width < UINT64_MAX / 4)
         widen(b);
-    b->merged += gone;
-    t->item_count -= gone;
-    memmove(t->items, t->items + gone, t->item_count * sizeof(*t->items));
+    t->item_count -= border;
+    memmove(t->items + b->kept, t->items + border, t->item_count * sizeof(*t->items));
+    memmove(b->numbers + b->kept, b->numbers + border, t->item_count * sizeof(*b->numbers));
+    t->item_count += b->kept;
     drop_unused_strings(b);
 }
 
@@ -304,17 +326,41 @@ uint64_t items_add(struct items *b, const struct timeline_item *item)
 {
     struct timeline *t = b->timeline;
 
-    if (t->item_count == b->capacity)
+    if (t->item_count == b->capacity) {
         t->items = grown(t->items, &b->capacity, sizeof(*t->items));
+        b->numbers = realloc(b->numbers, b->capacity * sizeof(*b->numbers));
+        if (!b->numbers)
+            abort();
+    }
+    b->numbers[t->item_count] = b->next;
     t->items[t->item_count++] = *item;
-    if (b->limit && t->item_count >= 2 * b->limit) /* now: the item's strings are used */
+    if (b->limit && t->item_count >= 2 * (b->limit + b->kept)) /* now: its strings are used */
         fold_front(b);
-    return b->merged + t->item_count;
+    return b->next++;
+}
+
+/* The index of an item by its number; item_count: merged. */
+static size_t find(const struct items *b, uint64_t number)
+{
+    size_t low = 0, high = b->timeline->item_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (b->numbers[middle] < number)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < b->timeline->item_count && b->numbers[low] == number ? low
+                                                                      : b->timeline->item_count;
 }
 
 struct timeline_item *items_get(struct items *b, uint64_t number)
 {
-    return number > b->merged ? &b->timeline->items[number - b->merged - 1] : NULL;
+    size_t index = number ? find(b, number) : b->timeline->item_count;
+
+    return index < b->timeline->item_count ? &b->timeline->items[index] : NULL;
 }
 
 /* ---- the end ---- */
@@ -356,7 +402,8 @@ static void put_in_order(struct items *b)
     struct timeline *t = b->timeline;
     size_t total = t->item_count + b->stretch_count;
     struct order *order = calloc(total + 1, sizeof(*order));
-    uint32_t *places = calloc(t->item_count + 1, sizeof(*places)); /* 1 + index, by number */
+    uint32_t *places =
+        calloc(t->item_count + 1, sizeof(*places)); /* 1 + index in order, by index */
 
     if (!order || !places)
         abort();
@@ -377,19 +424,48 @@ static void put_in_order(struct items *b)
         order[t->item_count + i] = (struct order){item, 0};
     }
     qsort(order, total, sizeof(*order), by_step);
-    for (size_t i = 0; i < total; i++)
-        places[order[i].number] = order[i].number ? (uint32_t)(i + 1) : 0;
+    for (size_t i = 0; i < total; i++) {
+        if (order[i].number)
+            places[order[i].number - 1] = (uint32_t)(i + 1);
+    }
+    for (size_t i = 0; i < total; i++) {
+        size_t cause = order[i].item.cause ? find(b, order[i].item.cause) : t->item_count;
+
+        order[i].item.cause = cause < t->item_count ? places[cause] : 0;
+    }
     t->items = realloc(t->items, (total + 1) * sizeof(*t->items));
     if (!t->items)
         abort();
-    for (size_t i = 0; i < total; i++) {
+    for (size_t i = 0; i < total; i++)
         t->items[i] = order[i].item;
-        t->items[i].cause =
-            t->items[i].cause > b->merged ? places[t->items[i].cause - b->merged] : 0;
-    }
     t->item_count = total;
     free(order);
     free(places);
+}
+
+/* A stretch ends where its last item does, which may lie in the next one: spans of one task do not
+ * overlap. */
+static void clip_stretches(struct timeline *t)
+{
+    const struct timeline_item **next = calloc(t->task_count + 1, sizeof(*next));
+
+    if (!next)
+        abort();
+    for (size_t i = t->item_count; i-- > 0;) {
+        struct timeline_item *item = &t->items[i];
+        const struct timeline_item *after = next[item->task];
+
+        if (!is_span(item))
+            continue;
+        if (item->kind == TIMELINE_DENSE && after) {
+            if (item->step_end > after->step)
+                item->step_end = after->step;
+            if (item->clock_end > after->clock)
+                item->clock_end = after->clock;
+        }
+        next[item->task] = item;
+    }
+    free(next);
 }
 
 void items_finish(struct items *b)
@@ -399,4 +475,5 @@ void items_finish(struct items *b)
     if (b->limit && t->item_count > b->limit)
         fold_front(b);
     put_in_order(b);
+    clip_stretches(t);
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "recorder/base/bytes.h"
@@ -65,7 +66,8 @@ uint32_t reader_task(struct reader *r, uint32_t id)
                                    .role = copy_of(t->task_count ? "?" : "0"),
                                    .step = r->since.step,
                                    .clock = r->since.clock};
-    r->states[t->task_count] = (struct task_state){0};
+    /* a child gets its parent's (make_child), the first task one that its exec fills */
+    r->states[t->task_count] = (struct task_state){.space = t->task_count ? NULL : mapped_new()};
     return (uint32_t)t->task_count++;
 }
 
@@ -88,7 +90,7 @@ uint32_t reader_place(struct reader *r, uint32_t task, uint64_t address)
 
     if (r->states[task].space)
         position = mapped_find(r->spaces, r->states[task].space, address);
-    return items_place(r->items, position);
+    return r->states[task].last_place = items_place(r->items, position);
 }
 
 void reader_stopped(struct task_state *state, const char *format, ...)
@@ -109,8 +111,10 @@ static void end_run(struct reader *r)
         return;
     state = &r->states[r->running];
     run = items_get(r->items, state->run);
-    if (state->run && run)
+    if (state->run && run) {
         run->detail = items_text(r->items, "%s", state->stopped);
+        run->place = state->last_place;
+    }
     state->run = 0;
     r->running = NO_TASK;
 }
@@ -180,10 +184,20 @@ static void exited(struct reader *r, const struct event *e, uint32_t task)
     struct task_state *state = &r->states[task];
     uint64_t number;
 
+    if (state->wait && (state->wait_call == SYS_exit || state->wait_call == SYS_exit_group)) {
+        struct timeline_item *call = items_get(r->items, state->wait);
+
+        state->wait = 0;
+        if (call) {
+            call->kind = TIMELINE_CALL;
+            call->flags = 0;
+        }
+    }
     if (state->wait)
         reader_end_wait(r, task, items_text(r->items, "the task was ended"), 0);
     else
         reader_runs(r, task, false);
+    state->last_place = 0;
     item.text = status_text(r, e->status);
     number = items_add(r->items, &item);
     for (size_t i = 0; i < e->write_count; i++) {
@@ -245,9 +259,6 @@ static void take(struct reader *r, const struct event *e)
     task = reader_task(r, e->task);
     switch (e->kind) {
     case EVENT_START:
-        if (r->states[task].space || r->timeline->task_count == 1)
-            break;
-        r->states[task].space = mapped_new();
         break;
     case EVENT_EXEC:
     case EVENT_SYSCALL:

@@ -212,6 +212,7 @@ void reader_entry(struct reader *r, const struct event *e, uint32_t task)
     item.text = call_text(r, &c, false);
     item.flags = TIMELINE_OPEN;
     state->wait = items_add(r->items, &item);
+    state->wait_call = c.number;
     reader_stopped(state, "waits in %s", call_name(c.number));
 }
 

@@ -15,16 +15,18 @@ struct moment {
 };
 
 struct task_state {
-    struct mapped_space *space; /* NULL: not known */
+    struct mapped_space *space; /* NULL: not known (a damaged trace) */
     uint64_t run;               /* numbers of items that go on; 0: none */
     uint64_t wait;
+    uint64_t wait_call;    /* its number */
     uint64_t wait_address; /* futex; 0 */
     bool wait_is_private;
     uint64_t handlers[HANDLERS_MAX];
     size_t handler_count;
     uint64_t begin; /* the item that made the task, until it runs */
     unsigned children;
-    char stopped[96]; /* why it will stop running, if it does now */
+    char stopped[96];    /* why it will stop running, if it does now */
+    uint32_t last_place; /* and where */
 };
 
 struct reader {

@@ -2,23 +2,17 @@
  * in a session of its own, so that files with equal addresses do not meet. */
 #include "reports/timeline/symbols.h"
 
+#include <demangle.h>
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "recorder/base/file.h"
-
-#define DEBUG_FOLDER "/usr/lib/debug"
-#define BUILD_ID_MAX 64
-
-/* Of the C++ runtime (Itanium C++ ABI, "Demangler API"): malloced, or NULL. */
-char *__cxa_demangle(const char *mangled, char *buffer, size_t *length, int *status);
+#include "recorder/stacks/modules.h"
 
 struct symbols_module {
     bool tried;
@@ -31,69 +25,6 @@ struct symbols {
     struct symbols_module *modules; /* by file id, 1..count */
     size_t count;
 };
-
-static int open_debug_file(const char *path, char **ret_name)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-    if (fd >= 0 && !(*ret_name = strdup(path))) {
-        close_fd(&fd);
-        errno = ENOMEM;
-    }
-    return fd;
-}
-
-static int open_by_build_id(Dwfl_Module *module, char **ret_name)
-{
-    char path[sizeof(DEBUG_FOLDER) + 2 * BUILD_ID_MAX + 32];
-    const unsigned char *id;
-    GElf_Addr address;
-    int length = dwfl_module_build_id(module, &id, &address);
-    size_t at;
-
-    if (length < 2 || length > BUILD_ID_MAX)
-        return -1;
-    at = (size_t)sprintf(path, DEBUG_FOLDER "/.build-id/%02x/", id[0]);
-    for (int i = 1; i < length; i++)
-        at += (size_t)sprintf(path + at, "%02x", id[i]);
-    sprintf(path + at, ".debug");
-    return open_debug_file(path, ret_name);
-}
-
-/* In the places that gdb's manual names ("Separate Debug Files"). */
-static int open_by_link(const char *name, const char *link, char **ret_name)
-{
-    static const char *const places[][2] = {{"", "/"}, {"", "/.debug/"}, {DEBUG_FOLDER, "/"}};
-    int folder = (int)(strrchr(name, '/') - name);
-    int fd = -1;
-
-    for (size_t i = 0; fd < 0 && i < sizeof(places) / sizeof(*places); i++) {
-        char *path;
-
-        if (asprintf(&path, "%s%.*s%s%s", places[i][0], folder, name, places[i][1], link) < 0)
-            break;
-        if (strcmp(path, name) != 0)
-            fd = open_debug_file(path, ret_name);
-        free(path);
-    }
-    return fd;
-}
-
-/* Instead of dwfl_standard_find_debuginfo(), which asks a debuginfod server if the environment
- * names one. */
-static int find_debug_file(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr base,
-                           const char *file, const char *link, GElf_Word checksum, char **ret_name)
-{
-    int fd = open_by_build_id(module, ret_name);
-
-    (void)user;
-    (void)base;
-    (void)file;
-    (void)checksum; /* libdwfl compares it */
-    if (fd < 0 && link && name && name[0] == '/')
-        fd = open_by_link(name, link, ret_name);
-    return fd;
-}
 
 static int find_no_elf(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr base,
                        char **ret_name, Elf **ret_elf)
@@ -109,7 +40,7 @@ static int find_no_elf(Dwfl_Module *module, void **user, const char *name, Dwarf
 
 static const Dwfl_Callbacks callbacks = {
     .find_elf = find_no_elf,
-    .find_debuginfo = find_debug_file,
+    .find_debuginfo = debug_file_find,
     .section_address = dwfl_offline_section_address,
 };
 
@@ -181,10 +112,13 @@ static char *copy_of(const char *text)
     return copy;
 }
 
+/* C++ and Rust; the demangler takes many a C name for a type. */
 static char *demangled(const char *name)
 {
-    char *result = strncmp(name, "_Z", 2) == 0 ? __cxa_demangle(name, NULL, NULL, NULL) : NULL;
+    char *result = NULL;
 
+    if (strncmp(name, "_Z", 2) == 0 || strncmp(name, "_R", 2) == 0)
+        result = cplus_demangle(name, DMGL_PARAMS | DMGL_ANSI | DMGL_AUTO);
     return result ? result : copy_of(name);
 }
 

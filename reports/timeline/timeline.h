@@ -53,7 +53,7 @@ struct timeline_item {
     uint64_t ticks; /* of the task so far */
     uint32_t text;  /* strings[text]: "futex(0x..., FUTEX_WAIT, 2) = 0" */
     uint32_t detail;
-    uint32_t place;  /* places[place]: where the task was; 0: not recorded */
+    uint32_t place;  /* places[place]: where the task was (run: when it stopped); 0: not recorded */
     uint32_t target; /* places[target]: the handler of a signal; 0 */
     uint32_t cause;  /* 1 + index of the item that let this one begin (run) or end (wait); 0: none
                       * or not known */

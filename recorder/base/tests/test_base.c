@@ -130,10 +130,16 @@ static const char *next_word(const void *context, size_t index)
 
 static void test_nearest(void **state)
 {
+    static const char *const pair[] = {"abxy", "jobs", NULL};
+
     (void)state;
     assert_string_equal(words_nearest("run", next_word, NULL), "runs");
     assert_string_equal(words_nearest("timout", next_word, NULL), "timeout");
     assert_string_equal(words_nearest("virtual-timeout", next_word, NULL), "virtual_timeout");
+    assert_string_equal(words_nearest_of("jbos", pair), "jobs");
+    assert_string_equal(words_nearest_of("esed", words), "seed"); /* one swap: nearer than runs */
+    assert_string_equal(words_nearest_of("rnsu", words), "runs");
+    assert_null(words_nearest_of("timeotu-limits", words));
     assert_null(words_nearest("xyzzy", next_word, NULL));
     assert_null(words_nearest("", next_word, NULL));
     assert_null(words_nearest("a-word-that-is-much-longer-than-any-word-a-person-would-ever-type-"
