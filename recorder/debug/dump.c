@@ -37,7 +37,8 @@ static void put_stacks(struct bytes *b, const struct stack_list *stacks, bool js
         stacks_json_put(b, stacks);
         json_put_text(b, "}\n");
     } else {
-        json_put_text(b, stacks->count ? "at its end:\n" : "no stacks: they are read when a run fails\n");
+        json_put_text(b, stacks->count ? "at its end:\n"
+                                       : "no stacks: they are read when a run fails\n");
         stacks_render(stacks, "  ", b);
     }
 }
