@@ -80,11 +80,10 @@ static void append_stacks(struct bytes *out, const struct report_failure *failur
 static void append_failure(struct bytes *out, const struct report_test *test,
                            const struct report_failure *failure, bool verbose)
 {
-    text_format(out, "       found  run %" PRIu64 ", seed %" PRIu64 ", %s", failure->first_run,
-                failure->first_seed, failure->strategy);
-    if (test->keep_going)
-        text_format(out, "; %" PRIu64 " of %" PRIu64 " runs fail so", failure->count, test->runs);
-    text_append(out, "\n");
+    char *found = report_describe_found(failure, test);
+
+    text_format(out, "       found  %s\n", found);
+    free(found);
     append_lines(out, failure->is_error ? "error" : "why", failure->title);
     append_lines(out, "", report_reason_details(failure));
     append_stacks(out, failure, verbose);

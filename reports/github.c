@@ -49,6 +49,7 @@ static void append_failure(struct bytes *out, const struct report_failure *failu
 {
     struct bytes text;
     const char *details = report_reason_details(failure);
+    char *found = report_describe_found(failure, test);
     char *title, *message;
 
     bytes_init(&text);
@@ -56,10 +57,7 @@ static void append_failure(struct bytes *out, const struct report_failure *failu
     title = text_take(&text);
     if (*details)
         text_format(&text, "%s\n", details);
-    text_format(
-        &text,
-        "found in run %" PRIu64 ", seed %" PRIu64 ", %s; %" PRIu64 " of %" PRIu64 " runs fail so\n",
-        failure->first_run, failure->first_seed, failure->strategy, failure->count, test->runs);
+    text_format(&text, "found in %s\n", found);
     if (failure->replay)
         text_format(&text, "replay: %s\n", failure->replay);
     text_format(&text, "rerun: %s", failure->rerun);
@@ -71,6 +69,7 @@ static void append_failure(struct bytes *out, const struct report_failure *failu
     text_append(out, "::");
     append_escaped(out, message, false);
     text_append(out, "\n");
+    free(found);
     free(title);
     free(message);
 }

@@ -49,6 +49,8 @@ static char *class_name(const char *suite)
     struct bytes out;
     const char *end;
 
+    if (strncmp(suite, "--", 2) == 0) /* the command of a hunt: no file to name a class after */
+        return text_copy("hunt");
     while (strncmp(suite, "./", 2) == 0 || strncmp(suite, "../", 3) == 0 || *suite == '/')
         suite += *suite == '/' ? 1 : strcspn(suite, "/") + 1;
     end = strrchr(suite, '.');
@@ -68,18 +70,17 @@ static void append_failure_text(struct bytes *out, const struct report_failure *
     const struct stack_text_options options = {
         .indent = "", .tasks_max = SIZE_MAX, .frames_max = SIZE_MAX, .full = false};
     const char *details = report_reason_details(failure);
+    char *found = report_describe_found(failure, test);
 
     text_format(out, "%s\n", failure->title);
     if (*details)
         text_format(out, "%s\n", details);
-    text_format(
-        out,
-        "found in run %" PRIu64 ", seed %" PRIu64 ", %s; %" PRIu64 " of %" PRIu64 " runs fail so\n",
-        failure->first_run, failure->first_seed, failure->strategy, failure->count, test->runs);
+    text_format(out, "found in %s\n", found);
     stack_text_list(out, &failure->stacks, &options);
     if (failure->replay)
         text_format(out, "replay: %s\n", failure->replay);
     text_format(out, "rerun:  %s\n", failure->rerun);
+    free(found);
 }
 
 /* All groups' texts, escaped. */

@@ -117,6 +117,7 @@ static void append_failure(struct bytes *out, const struct report_test *test,
     const struct stack_text_options options = {
         .indent = "", .tasks_max = SIZE_MAX, .frames_max = SIZE_MAX, .full = false};
     const char *details = report_reason_details(failure);
+    char *found = report_describe_found(failure, test);
     struct bytes stacks;
     char *text;
 
@@ -124,10 +125,10 @@ static void append_failure(struct bytes *out, const struct report_test *test,
     append_inline(out, test->name);
     text_append(out, ": ");
     append_inline(out, failure->title);
-    text_format(out, "\n\nRun %" PRIu64 ", seed %" PRIu64 ", ", failure->first_run,
-                failure->first_seed);
-    append_inline(out, failure->strategy);
-    text_format(out, "; %" PRIu64 " of %" PRIu64 " runs fail so.\n\n", failure->count, test->runs);
+    text_append(out, "\n\nFound in ");
+    append_inline(out, found);
+    text_append(out, ".\n\n");
+    free(found);
     if (*details)
         append_block(out, "text", details);
     append_commands(out, failure);

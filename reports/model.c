@@ -267,6 +267,18 @@ char *report_describe_verdicts(const struct report_session *session)
     return text_take(&out);
 }
 
+char *report_describe_found(const struct report_failure *failure, const struct report_test *test)
+{
+    struct bytes out;
+
+    bytes_init(&out);
+    text_format(&out, "run %" PRIu64 ", seed %" PRIu64 ", %s", failure->first_run,
+                failure->first_seed, failure->strategy);
+    if (test->keep_going)
+        text_format(&out, "; %" PRIu64 " of %" PRIu64 " runs fail so", failure->count, test->runs);
+    return text_take(&out);
+}
+
 const char *report_reason_details(const struct report_failure *failure)
 {
     size_t length = strcspn(failure->reason, "\n");

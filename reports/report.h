@@ -21,8 +21,9 @@ struct report_format {
 /* The formats in the order in which they are listed to people; NULL at the end. */
 const struct report_format *report_format_at(size_t index);
 /* "json=F, junit=F, ... or github": for --help. */
-#define REPORT_FORMAT_LIST \
-    "console, json=F, junit=F, tap=F, tap13=F, sarif=F, markdown=F, html=F or github; F may be '-'"
+#define REPORT_FORMAT_LIST                                                                       \
+    "console, json=F, junit=F, tap=F, tap13=F, sarif=F, markdown=F, html=F or github; F may be " \
+    "'-'"
 
 #define REPORT_REQUESTS_MAX 16
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "recorder/stacks/stacks.h"
 #include "reports/json_value.h"
 #include "reports/model.h"
 #include "reports/place.h"
@@ -260,6 +261,19 @@ static void set_stacks(const struct writer *w, const struct report_failure *fail
     json_decref(flows);
 }
 
+/* Code scanning refuses results that lie nowhere: the program's file is better than that. */
+static const char *own_module(const struct report_failure *failure)
+{
+    for (size_t i = 0; i < failure->stacks.count; i++) {
+        const struct task_stack *task = &failure->stacks.tasks[i];
+
+        for (size_t n = 0; n < task->frame_count; n++)
+            if (stacks_frame_is_own(&task->frames[n]))
+                return task->frames[n].module;
+    }
+    return NULL;
+}
+
 static void set_locations(const struct writer *w, const struct report_failure *failure,
                           const struct report_test *test, json_t *result)
 {
@@ -267,6 +281,8 @@ static void set_locations(const struct writer *w, const struct report_failure *f
     json_t *logical = json_must(json_object());
     json_t *location = json_must(json_object());
 
+    if (!place.file && own_module(failure))
+        place.file = place_relative(own_module(failure), w->root);
     json_object_set_new(logical, "fullyQualifiedName", json_text(test->name));
     json_object_set_new(logical, "kind", json_text("test"));
     if (place.file)

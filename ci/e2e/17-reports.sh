@@ -155,6 +155,23 @@ PY
 run python3 look.py
 expect_status 0
 
+case_begin "a hunt without a suite: each result lies somewhere, and has a class"
+run rrtest run --seed 7 --runs 40 --report sarif=out.sarif --report junit=junit.xml -- "$SCENARIOS/lost_update"
+expect_status 1
+expect grep -q 'classname="hunt"' junit.xml
+cat >look.py <<'PY'
+import json
+results = json.load(open("out.sarif"))["runs"][0]["results"]
+assert len(results) == 1
+place = results[0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+assert "lost_update" in place, place
+PY
+run python3 look.py
+expect_status 0
+needs_node
+consumed sarif out.sarif
+expect_status 0
+
 for name in rich empty many; do
     case_begin "GitHub ($name): the runner's rules give back what went in; the summary is appended"
     model $name

@@ -29,6 +29,7 @@ kill-all        20s virtual FAIL exit 4
 trace-others    10s virtual FAIL exit 4
 fill-memory     20s virtual FAIL limit: memory: .* the limit is 500 MiB \(limits.memory\)
 fill-quietly    20s virtual FAIL limit: memory: .* the limit is 500 MiB
+fill-by-thread  20s virtual FAIL limit: memory: .* the limit is 500 MiB
 fill-at-once    20s virtual FAIL limit: memory: .* the limit is 500 MiB
 share-memory    20s virtual ok   1 run
 fill-tmp        20s virtual FAIL limit: memory: .* of it by files in TMPDIR

@@ -75,7 +75,7 @@ static const char *const record_text[] = {
 static const struct manual_item record_statuses[] = {
     {"n", "the program exited with n"},
     {"128+n", "signal n killed the program, or ended the recording"},
-    {"124", "rrtest ended the program: deadlock, --timeout, --virtual-timeout"},
+    {"124", "rrtest ended the program: deadlock, --timeout, --virtual-timeout, a limit"},
     {"125", "rrtest's own errors, bad usage included"},
     END,
 };
@@ -96,7 +96,7 @@ static const struct manual_item replay_statuses[] = {
     {"n", "the recorded program exited with n"},
     {"128+n", "signal n killed the recorded program, or ended the replay"},
     {"70", "divergence: the trace did not replay, which is a bug of rrtest"},
-    {"124", "rrtest had ended the recorded program: deadlock, timeout"},
+    {"124", "rrtest had ended the recorded program: deadlock, timeout, limit"},
     {"125", "rrtest's own errors, bad usage included"},
     END,
 };
@@ -183,11 +183,6 @@ static const struct manual_item check_statuses[] = {
     {"2", "bad usage, or a suite has mistakes"},
     END,
 };
-static const char *const timeline_text[] = {
-    "Writes what the threads of a trace did, and when, in the format of Perfetto and Chrome's "
-    "trace viewer. Without a trace, the latest of `rrtest record`.",
-    NULL,
-};
 /* --- import --------------------------------------------------------------------------------------
  */
 
@@ -271,7 +266,6 @@ static const struct manual_page pages[] = {
     {"dump", dump_text, look_statuses, NULL},
     {"timeline", timeline_text, look_statuses, timeline_examples},
     {"stats", stats_text, look_statuses, NULL},
-    {"timeline", timeline_text, look_statuses, NULL},
     {"ls", ls_text, look_statuses, NULL},
     {"pack", pack_text, look_statuses, pack_examples},
     {"unpack", unpack_text, look_statuses, NULL},

@@ -70,13 +70,17 @@ struct import_words *import_command(struct import_words **commands, size_t *coun
 
 struct import_test *import_add(struct import_suite *suite, const char *name)
 {
-    struct import_test *grown = realloc(suite->tests, (suite->count + 1) * sizeof(*grown));
+    /* Room for the next power of two. */
+    if ((suite->count & (suite->count - 1)) == 0) {
+        size_t room = suite->count ? 2 * suite->count : 1;
+        struct import_test *grown = realloc(suite->tests, room * sizeof(*grown));
 
-    if (!grown)
-        abort();
-    suite->tests = grown;
-    grown[suite->count] = (struct import_test){.name = suite_strdup(name)};
-    return &grown[suite->count++];
+        if (!grown)
+            abort();
+        suite->tests = grown;
+    }
+    suite->tests[suite->count] = (struct import_test){.name = suite_strdup(name)};
+    return &suite->tests[suite->count++];
 }
 
 static void commands_done(struct import_words *commands, size_t count)

@@ -184,8 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_status),     cmocka_unit_test(test_status_lists),
         cmocka_unit_test(test_texts),      cmocka_unit_test(test_output),
-        cmocka_unit_test(test_cut_output),
-        cmocka_unit_test(test_verdicts),
+        cmocka_unit_test(test_cut_output), cmocka_unit_test(test_verdicts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -143,6 +143,12 @@ static uint64_t held_by_recorder(const struct session *s)
     return total + (s->trace ? trace_writer_memory(s->trace) : 0);
 }
 
+/* The kernel shows none of a task that has ended, though its threads may go on. */
+static bool has_memory(const struct task *t)
+{
+    return t->state != TASK_DEAD && t->state != TASK_EXITING;
+}
+
 /* Of spaces that did not run since, what the last look found. */
 static uint64_t upper_bound(struct session *s)
 {
@@ -152,12 +158,12 @@ static uint64_t upper_bound(struct session *s)
     for (struct task *t = s->tasks; t; t = t->next) {
         struct space *space = t->space;
 
-        if (space->looked == s->limits.looks || t->state == TASK_DEAD)
+        if (space->looked == s->limits.looks || !has_memory(t))
             continue;
         space->looked = s->limits.looks;
         if (space->ran)
             space->resident = resident(t->tid);
-        space->ran = t == s->current;
+        space->ran = s->current && s->current->space == space; /* it still does */
         total += space->resident;
     }
     return total;
@@ -171,7 +177,7 @@ static uint64_t exactly(struct session *s, uint64_t files)
 
     s->limits.looks++;
     for (struct task *t = s->tasks; t; t = t->next) {
-        if (t->space->looked == s->limits.looks || t->state == TASK_DEAD)
+        if (t->space->looked == s->limits.looks || !has_memory(t))
             continue;
         t->space->looked = s->limits.looks;
         total += proportional(t->tid, &shared);

@@ -370,6 +370,7 @@ struct session {
     size_t decision_count, decision_capacity;
     size_t others; /* tasks that could run besides the current one, at the last decision */
     enum sched_reason reason; /* of the next decision */
+    uint64_t asked_ns;        /* wall time when options->interrupted was asked last */
     bool reschedule;
     bool ended, killed;
     bool state_changed;   /* something that parked calls may wait for has changed */

@@ -233,6 +233,7 @@ static void test_junit_class_names(void **state)
         {"../../x/suite", "classname=\"x.suite\""},
         {"/home/me/s.v2.yaml", "classname=\"home.me.s.v2\""},
         {"a.d/suite", "classname=\"a.d.suite\""},
+        {"-- ./prog --rate 1.5", "classname=\"hunt\""},
         {"", "classname=\"rrtest\""},
     };
     struct report_session session;

@@ -218,14 +218,31 @@ static int fill_memory(void)
 /* Without a system call: all of it is there from the start. */
 static int fill_quietly(void)
 {
-    char *block = mmap(NULL, 64 * GIBI, PROT_READ | PROT_WRITE,
+    char *block = mmap(NULL, 16 * GIBI, PROT_READ | PROT_WRITE,
                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (block == MAP_FAILED)
         return give_up("mmap");
-    for (unsigned long i = 0; i < 64 * GIBI; i += 4096)
+    for (unsigned long i = 0; i < 16 * GIBI; i += 4096)
         block[i] = 1;
     return 0;
+}
+
+static void *fill_in_thread(void *argument)
+{
+    (void)argument;
+    fill_quietly();
+    return NULL;
+}
+
+/* The process's first thread is gone meanwhile. */
+static int fill_by_thread(void)
+{
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, fill_in_thread, NULL);
+    pthread_exit(NULL);
+    return 1;
 }
 
 /* In one call of the kernel. */
@@ -529,6 +546,7 @@ static const struct {
     {"trace-others", trace_others},
     {"fill-memory", fill_memory},
     {"fill-quietly", fill_quietly},
+    {"fill-by-thread", fill_by_thread},
     {"fill-at-once", fill_at_once},
     {"share-memory", share_memory},
     {"fill-tmp", fill_tmp},
