@@ -59,6 +59,23 @@ install_packages() {
         die "cannot install:" $missing
 }
 
+# Install what ci/node/package.json names into build/node_modules, if it is not there in these versions.
+node_modules() {
+    local stamp=$ROOT/build/node_modules/.rrtest
+    cmp -s "$ROOT/ci/node/package.json" "$stamp" && return 0
+    # Not in packages.txt: builds of Node from elsewhere bring their own npm, which Debian's conflicts with.
+    command -v npm >/dev/null ||
+        as_root apt-get install -y -q --no-install-recommends npm >&2 </dev/null 9>&- ||
+        die "npm is missing, and cannot be installed"
+    say "installing node modules"
+    mkdir -p "$ROOT/build"
+    cp "$ROOT/ci/node/package.json" "$ROOT/build/package.json" &&
+        (cd "$ROOT/build" && npm install --no-package-lock --ignore-scripts --no-audit --no-fund) \
+            >"$ROOT/build/node_modules.log" 2>&1 </dev/null 9>&- ||
+        { tail -n 20 "$ROOT/build/node_modules.log" >&2; return 1; }
+    cp "$ROOT/ci/node/package.json" "$stamp"
+}
+
 # build PRESET TARGET...: configure if need be, build if stale. Output is shown only if it fails.
 build() {
     local preset=$1 directory=$ROOT/build/$1 log=$ROOT/build/$1.log
@@ -74,4 +91,18 @@ build() {
     say "building $preset"
     ninja -C "$directory" -j "$CMAKE_BUILD_PARALLEL_LEVEL" "$@" >"$log" 2>&1 9>&- ||
         { grep -v '^\[' "$log" | head -n 100 >&2; die "the build failed; see $log"; }
+}
+
+# Install what ci/node/package.json names into build/node_modules, if it is not there in these versions.
+node_modules() {
+    local stamp=$ROOT/build/node_modules/.rrtest
+    cmp -s "$ROOT/ci/node/package.json" "$stamp" && return 0
+    command -v npm >/dev/null || die "npm is missing: see ci/packages.txt"
+    say "installing node modules"
+    mkdir -p "$ROOT/build"
+    cp "$ROOT/ci/node/package.json" "$ROOT/build/package.json" &&
+        (cd "$ROOT/build" && npm install --no-package-lock --ignore-scripts --no-audit --no-fund) \
+            >"$ROOT/build/node_modules.log" 2>&1 </dev/null 9>&- ||
+        { tail -n 20 "$ROOT/build/node_modules.log" >&2; return 1; }
+    cp "$ROOT/ci/node/package.json" "$stamp"
 }

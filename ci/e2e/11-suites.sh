@@ -31,11 +31,11 @@ version: 1
 tests: [
   }
 YAML
-refused 2:1 "expected 'tests'?" <<'YAML'
+refused 2:1 "unknown key 'test' in the suite; did you mean 'tests'?" <<'YAML'
 version: 1
 test: []
 YAML
-refused 5:5 "timout: unknown key in tests; expected 'timeout'?" <<'YAML'
+refused 5:5 "unknown key 'timout' in tests; did you mean 'timeout'?" <<'YAML'
 version: 1
 tests:
   - name: a

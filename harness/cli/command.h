@@ -24,15 +24,30 @@ struct command {
 };
 
 extern const struct command command_run;
+extern const struct command command_check;
 extern const struct command command_record;
 extern const struct command command_replay;
 extern const struct command command_dump;
 extern const struct command command_stats;
 extern const struct command command_ls;
+extern const struct command command_merge;
+extern const struct command command_report;
+extern const struct command command_pack;
+extern const struct command command_unpack;
+extern const struct command command_timeline;
 extern const struct command command_doctor;
+extern const struct command command_import;
+
+/* The table of main.c: the command at an index, in the order of the help; NULL behind the last. */
+const struct command *command_at(size_t index);
 
 /* "rrtest: ..." on stderr; returns `status`. */
 int command_fail(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* -EINVAL with "expected WHAT, got 'VALUE'; did you mean 'NAME'?": the nearest of the names, which
+ * end with NULL. */
+int command_expected_of(const char *what, const char *value, const char *const *names,
+                        struct rr_error *error);
 
 /* The value of --patching: enum record_patching, or -EINVAL with what was expected. */
 int command_parse_patching(const char *value, struct rr_error *error);

@@ -14,8 +14,10 @@
 #include "harness/run/sink.h"
 #include "recorder/base/file.h"
 #include "recorder/record/record.h"
+#include "recorder/stacks/stacks.h"
 
 #define INJECTIONS_MAX 64
+#define PROCESSES_MAX 1000000
 
 extern char **environ;
 
@@ -29,6 +31,8 @@ struct record_target {
     bool real_clock;
     uint64_t timeout_ns;
     uint64_t virtual_timeout_ns;
+    uint64_t memory_limit;
+    uint64_t process_limit;
     const char *stdin_file;
     bool quiet;
 };
@@ -73,6 +77,27 @@ static int parse_clock(void *target, const char *value, struct rr_error *error)
     return 0;
 }
 
+static int parse_memory(void *target, const char *value, struct rr_error *error)
+{
+    struct record_target *t = target;
+
+    return value_parse_size(value, &t->memory_limit)
+               ? rr_error_set(error, -EINVAL,
+                              "expected a size such as 512M or 2GiB, or none, got '%s'", value)
+               : 0;
+}
+
+static int parse_processes(void *target, const char *value, struct rr_error *error)
+{
+    struct record_target *t = target;
+
+    return value_parse_u64(value, &t->process_limit) || t->process_limit == 0 ||
+                   t->process_limit > PROCESSES_MAX
+               ? rr_error_set(error, -EINVAL, "expected a number from 1 to %d, got '%s'",
+                              PROCESSES_MAX, value)
+               : 0;
+}
+
 #define AT(field) offsetof(struct record_target, field)
 static const struct option_row rows[] = {
     {"output", 'o', OPTION_TEXT, "TRACE", AT(output), OPTION_NO_GIVEN, NULL,
@@ -80,31 +105,52 @@ static const struct option_row rows[] = {
     {"seed", 's', OPTION_U64, "S", AT(seed), OPTION_NO_GIVEN, NULL, "run seed (default: 0)"},
     {"strategy", 0, OPTION_CALL, "S", 0, OPTION_NO_GIVEN, parse_strategy,
      "round-robin (default) or random"},
-    {"patching", 0, OPTION_CALL, "P", 0, OPTION_NO_GIVEN, parse_patching,
-     "system calls that need not stop: static (default), lazy or off"},
+    {"patching", 0, OPTION_CALL, "static|lazy|off", 0, OPTION_NO_GIVEN, parse_patching,
+     "system calls that need not stop (default: static)"},
     {"inject", 'i', OPTION_CALL, "I", 0, OPTION_NO_GIVEN, parse_injection,
      "SIGNAL[:probability=P][:at=CALL][:limit=N]; may be repeated"},
-    {"clock", 0, OPTION_CALL, "C", 0, OPTION_NO_GIVEN, parse_clock, "virtual (default) or real"},
+    {"clock", 0, OPTION_CALL, "virtual|real", 0, OPTION_NO_GIVEN, parse_clock,
+     "the program's clock (default: virtual)"},
     {"timeout", 't', OPTION_DURATION, "T", AT(timeout_ns), OPTION_NO_GIVEN, NULL,
      "end the program after this wall time"},
     {"virtual-timeout", 0, OPTION_DURATION, "T", AT(virtual_timeout_ns), OPTION_NO_GIVEN, NULL,
      "end it after this virtual time"},
+    {"memory-limit", 0, OPTION_CALL, "SIZE", 0, OPTION_NO_GIVEN, parse_memory,
+     "end it when all of it uses more memory than this (default: none)"},
+    {"process-limit", 0, OPTION_CALL, "N", 0, OPTION_NO_GIVEN, parse_processes,
+     "end it when it wants more than so many processes at a time (default: none)"},
     {"stdin", 0, OPTION_TEXT, "FILE", AT(stdin_file), OPTION_NO_GIVEN, NULL,
      "the program's stdin (default: /dev/null)"},
     {"quiet", 'q', OPTION_FLAG, NULL, AT(quiet), OPTION_NO_GIVEN, NULL, "say nothing but errors"},
     {NULL, 0, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
 };
 
+/* Where every task stood. */
+static void tell_stacks(const struct stack_list *stacks)
+{
+    struct bytes text = {0};
+
+    stacks_render(stacks, "  ", &text);
+    if (text.length > 0)
+        fwrite(text.data, 1, text.length, stderr);
+    bytes_done(&text);
+}
+
 /* What became of the run, for people; the program's own output has gone through already. */
 static void tell(const struct record_target *t, const struct record_result *result,
                  const char *trace)
 {
     bool plain = result->verdict == RECORD_VERDICT_EXITED;
+    const char *colon = result->stacks.count > 0 ? ":" : "";
+    const char *message = result->message ? result->message : "";
 
-    if (!plain || (!t->quiet && result->message && *result->message))
-        command_fail(0, "%s%s%s", plain ? "note" : record_verdict_name(result->verdict),
-                     result->message && *result->message ? ": " : "",
-                     result->message ? result->message : "");
+    if (!*message && *colon && !plain)
+        message = "its tasks then";
+    if (!plain || (!t->quiet && *message))
+        command_fail(0, "%s%s%s%s", plain ? "note" : record_verdict_name(result->verdict),
+                     *message ? ": " : "", message, colon);
+    if (!plain || (!t->quiet && *message))
+        tell_stacks(&result->stacks);
     for (size_t i = 0; !t->quiet && i < result->note_count; i++)
         command_fail(0, "note: %s", result->notes[i]);
     if (!t->quiet)
@@ -120,6 +166,17 @@ static int stream_fd(int fd, struct sink *sink)
         ours.st_rdev != null.st_rdev || sink_open(sink))
         return fd;
     return sink->fd;
+}
+
+/* Asked by the recorder now and then. */
+static bool interrupted(void *context)
+{
+    struct sink *sinks = context;
+
+    for (int i = 0; i < 2; i++)
+        if (sinks[i].fd >= 0)
+            sink_trim(&sinks[i]);
+    return command_interrupted(NULL);
 }
 
 static int record(const struct record_target *t, char **argv, const char *trace, bool claimed)
@@ -144,7 +201,10 @@ static int record(const struct record_target *t, char **argv, const char *trace,
         .timeout_ns = t->timeout_ns,
         .virtual_timeout_ns = t->virtual_timeout_ns,
         .trace_directory = trace,
-        .interrupted = command_interrupted,
+        .memory_limit = t->memory_limit,
+        .process_limit = (uint32_t)t->process_limit,
+        .interrupted = interrupted,
+        .interrupted_context = sinks,
         .guards_off = record_guards_from_environment(),
     };
     int status;

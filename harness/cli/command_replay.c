@@ -6,16 +6,26 @@
 #include "harness/cli/command.h"
 #include "harness/cli/trace_home.h"
 #include "recorder/replay/replay.h"
+#include "recorder/stacks/stacks.h"
 #include "recorder/trace/trace.h"
 
 struct replay_target {
     bool verify;
+    bool force;
     bool quiet;
+    bool stacks;
+    uint64_t at;
 };
 
 static const struct option_row rows[] = {
     {"verify", 'v', OPTION_FLAG, NULL, offsetof(struct replay_target, verify), OPTION_NO_GIVEN,
      NULL, "check registers at each event, and checksums of memory"},
+    {"force", 'f', OPTION_FLAG, NULL, offsetof(struct replay_target, force), OPTION_NO_GIVEN, NULL,
+     "replay although this processor lacks features of the one that recorded"},
+    {"stacks", 0, OPTION_FLAG, NULL, offsetof(struct replay_target, stacks), OPTION_NO_GIVEN, NULL,
+     "print every task's stack before the tasks end (or --at an event), instead of the output"},
+    {"at", 0, OPTION_U64, "EVENT", offsetof(struct replay_target, at), OPTION_NO_GIVEN, NULL,
+     "with --stacks: behind this event, as dump numbers them"},
     {"quiet", 'q', OPTION_FLAG, NULL, offsetof(struct replay_target, quiet), OPTION_NO_GIVEN, NULL,
      "say nothing but errors"},
     {NULL, 0, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
@@ -36,10 +46,28 @@ static int recorded_status(const char *trace, int wait_status)
     return status;
 }
 
+static int show_stacks(const struct replay_result *result)
+{
+    struct bytes text = {0};
+
+    printf("behind event %llu:\n", (unsigned long long)result->events);
+    stacks_render(&result->stacks, "  ", &text);
+    fwrite(text.data, 1, text.length, stdout);
+    bytes_done(&text);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return command_fail(COMMAND_EXIT_OWN, "cannot write the stacks");
+    return 0;
+}
+
 static int conclude(const struct replay_target *t, const char *trace,
                     const struct replay_result *result)
 {
+    if (t->stacks && (result->verdict == REPLAY_SAME || result->verdict == REPLAY_CUT))
+        return command_fail(COMMAND_EXIT_OWN, "the trace has only %llu events, no event %llu",
+                            (unsigned long long)result->events, (unsigned long long)t->at);
     switch (result->verdict) {
+    case REPLAY_STOPPED:
+        return show_stacks(result);
     case REPLAY_DIVERGED:
         return command_fail(COMMAND_EXIT_DIVERGENCE, "divergence: %s",
                             result->message ? result->message : "");
@@ -64,11 +92,14 @@ static int conclude(const struct replay_target *t, const char *trace,
 static int run(const char *program, void *target, const struct option_result *operands)
 {
     const struct replay_target *t = target;
-    char *latest = NULL;
+    struct pack_place place;
     struct replay_options options = {
         .verify = t->verify,
-        .stdout_fd = STDOUT_FILENO,
-        .stderr_fd = STDERR_FILENO,
+        .any_processor = t->force,
+        .stacks = t->stacks,
+        .stacks_at = t->at,
+        .stdout_fd = t->stacks ? -1 : STDOUT_FILENO,
+        .stderr_fd = t->stacks ? -1 : STDERR_FILENO,
         .interrupted = command_interrupted,
     };
     struct replay_result result = {0};
@@ -76,12 +107,12 @@ static int run(const char *program, void *target, const struct option_result *op
     int status;
 
     (void)program;
-    if (operands->count > 1)
-        return command_fail(COMMAND_EXIT_OWN, "replay: expected one trace, got %d",
-                            operands->count);
-    if (operands->count == 0)
-        latest = trace_home_latest();
-    options.trace = latest ? latest : operands->operands[0];
+    if (t->at && !t->stacks)
+        return command_fail(COMMAND_EXIT_OWN, "replay: --at needs --stacks");
+    /* Unpacking comes first: until signals are caught, they simply end it. */
+    if (trace_home_open("replay", operands, &place, &error))
+        return command_fail(COMMAND_EXIT_OWN, "%s", error.message);
+    options.trace = place.path;
     command_catch_signals();
     command_pin();
     if (replay_run(&options, &result, &error)) {
@@ -90,7 +121,7 @@ static int run(const char *program, void *target, const struct option_result *op
         status = conclude(t, options.trace, &result);
         replay_result_done(&result);
     }
-    free(latest);
+    pack_place_done(&place);
     return status;
 }
 

@@ -10,6 +10,7 @@
 struct trace_target {
     bool json;
     bool patches; /* dump only */
+    bool stacks;  /* dump only */
 };
 
 static const struct option_row json_rows[] = {
@@ -22,9 +23,29 @@ static const struct option_row dump_rows[] = {
      "machine-readable"},
     {"patches", 0, OPTION_FLAG, NULL, offsetof(struct trace_target, patches), OPTION_NO_GIVEN, NULL,
      "only what was decided about patching system calls, by place"},
+    {"stacks", 0, OPTION_FLAG, NULL, offsetof(struct trace_target, stacks), OPTION_NO_GIVEN, NULL,
+     "only where every task stood at the end of a run that failed"},
     {NULL, 0, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
 };
-static const struct option_row no_rows[] = {
+
+static int parse_sort(void *target, const char *value, struct rr_error *error)
+{
+    struct debug_list_options *options = target;
+    int sort = debug_sort_by_name(value);
+
+    if (sort < 0)
+        return rr_error_set(error, -EINVAL, "expected path, size or age, got '%s'", value);
+    options->sort = (enum debug_sort)sort;
+    return 0;
+}
+
+static const struct option_row list_rows[] = {
+    {"json", 0, OPTION_FLAG, NULL, offsetof(struct debug_list_options, json), OPTION_NO_GIVEN, NULL,
+     "machine-readable"},
+    {"sort", 0, OPTION_CALL, "ORDER", 0, OPTION_NO_GIVEN, parse_sort,
+     "path (default), size (largest first) or age (youngest first)"},
+    {"sum", 0, OPTION_FLAG, NULL, offsetof(struct debug_list_options, sum), OPTION_NO_GIVEN, NULL,
+     "only how many there are and what they take"},
     {NULL, 0, OPTION_FLAG, NULL, 0, 0, NULL, NULL},
 };
 
@@ -34,16 +55,13 @@ static int run_on_trace(const char *name,
                         const struct trace_target *t, const struct option_result *operands)
 {
     struct rr_error error = {0};
-    char *latest = NULL;
-    int code;
+    struct pack_place place;
+    int code = trace_home_open(name, operands, &place, &error);
 
-    if (operands->count > 1)
-        return command_fail(COMMAND_EXIT_USAGE, "%s: expected one trace, got %d", name,
-                            operands->count);
-    if (operands->count == 0)
-        latest = trace_home_latest();
-    code = look(latest ? latest : operands->operands[0], t->json, stdout, &error);
-    free(latest);
+    if (code)
+        return command_fail(COMMAND_EXIT_USAGE, "%s", error.message);
+    code = look(place.path, t->json, stdout, &error);
+    pack_place_done(&place);
     /* A trace that ends early is an answer, not an error: it says so on stderr. */
     if (code)
         return command_fail(code == -ENODATA ? 0 : COMMAND_EXIT_USAGE, "%s", error.message);
@@ -55,7 +73,13 @@ static int run_dump(const char *program, void *target, const struct option_resul
     const struct trace_target *t = target;
 
     (void)program;
-    return run_on_trace("dump", t->patches ? debug_patches : debug_dump, t, operands);
+    if (t->patches && t->stacks)
+        return command_fail(COMMAND_EXIT_USAGE, "dump: --patches and --stacks exclude each other");
+    return run_on_trace("dump",
+                        t->patches  ? debug_patches
+                        : t->stacks ? debug_stacks
+                                    : debug_dump,
+                        t, operands);
 }
 
 static int run_stats(const char *program, void *target, const struct option_result *operands)
@@ -71,12 +95,11 @@ static int run_ls(const char *program, void *target, const struct option_result 
     int code;
 
     (void)program;
-    (void)target;
     if (operands->count > 1)
         return command_fail(COMMAND_EXIT_USAGE, "ls: expected one folder, got %d", operands->count);
     if (operands->count == 0)
         home = trace_home();
-    code = debug_list(home ? home : operands->operands[0], stdout, &error);
+    code = debug_list(home ? home : operands->operands[0], target, stdout, &error);
     free(home);
     return code ? command_fail(COMMAND_EXIT_USAGE, "%s", error.message) : 0;
 }
@@ -102,9 +125,9 @@ const struct command command_stats = {
 const struct command command_ls = {
     .name = "ls",
     .arguments = "[DIR]",
-    .summary = "list the traces in a folder",
-    .options = no_rows,
+    .summary = "list the traces in a folder, and what they take",
+    .options = list_rows,
     .error_status = COMMAND_EXIT_USAGE,
-    .target_size = sizeof(struct trace_target),
+    .target_size = sizeof(struct debug_list_options),
     .run = run_ls,
 };

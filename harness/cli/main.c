@@ -10,12 +10,15 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "harness/cli/global.h"
+#include "harness/cli/manual.h"
 #include "harness/run/worker.h"
-#include "harness/value/value.h"
+#include "recorder/base/words.h"
 
 static const struct command *const commands[] = {
-    &command_run,   &command_record, &command_replay, &command_dump,
-    &command_stats, &command_ls,     &command_doctor, NULL,
+    &command_run,    &command_check,  &command_merge,  &command_report,   &command_import,
+    &command_record, &command_replay, &command_dump,   &command_timeline, &command_stats,
+    &command_ls,     &command_pack,   &command_unpack, &command_doctor,   NULL,
 };
 
 /* Written by the signal handler alone; a handler has nothing else to write to. */
@@ -63,18 +66,31 @@ int command_fail(int status, const char *format, ...)
     return status;
 }
 
+int command_expected_of(const char *what, const char *value, const char *const *names,
+                        struct rr_error *error)
+{
+    const char *nearest = words_nearest_of(value, names);
+
+    return rr_error_set(error, -EINVAL, "expected %s, got '%s'%s%s%s", what, value,
+                        nearest ? "; did you mean '" : "", nearest ? nearest : "",
+                        nearest ? "'?" : "");
+}
+
 int command_parse_patching(const char *value, struct rr_error *error)
 {
+    const char *names[RECORD_PATCHING_COUNT + 1] = {NULL};
     int patching = record_patching_by_name(value);
 
-    return patching >= 0
-               ? patching
-               : rr_error_set(error, -EINVAL, "expected static, lazy or off, got '%s'", value);
+    for (int i = 0; i < RECORD_PATCHING_COUNT; i++)
+        names[i] = record_patching_name((enum record_patching)i);
+    return patching >= 0 ? patching
+                         : command_expected_of("static, lazy or off", value, names, error);
 }
 
 int command_exit_status(const char *verdict, int wait_status)
 {
-    if (strcmp(verdict, "deadlock") == 0 || strstr(verdict, "timeout"))
+    if (strcmp(verdict, "deadlock") == 0 || strcmp(verdict, "limit") == 0 ||
+        strstr(verdict, "timeout"))
         return COMMAND_EXIT_ENDED;
     if (strcmp(verdict, "unsupported") == 0)
         return COMMAND_EXIT_OWN;
@@ -88,22 +104,9 @@ void command_pin(void)
     worker_pin(sched_getcpu());
 }
 
-static void print_usage(FILE *out)
+const struct command *command_at(size_t index)
 {
-    fprintf(out, "rrtest %s: hunt races by recording and scheduling real programs\n\nusage:\n",
-            RRTEST_VERSION);
-    for (size_t i = 0; commands[i]; i++)
-        fprintf(out, "  rrtest %-7s %-28s %s\n", commands[i]->name, commands[i]->arguments,
-                commands[i]->summary);
-    fprintf(out, "  rrtest help [COMMAND]\n  rrtest version\n\n"
-                 "rrtest COMMAND --help lists the options of a command.\n");
-}
-
-static void print_help(const struct command *command)
-{
-    printf("usage: rrtest %s [OPTION]... %s\n%s\n\n", command->name, command->arguments,
-           command->summary);
-    options_help(command->options);
+    return commands[index];
 }
 
 static const char *command_name(const void *context, size_t index)
@@ -138,7 +141,7 @@ static int run_command(const struct command *command, const char *program, int a
         return command_fail(command->error_status, "%s: %s", command->name, error.message);
     }
     if (operands.help) {
-        print_help(command);
+        manual_print_help(command, stdout);
         status = 0;
     } else {
         status = command->run(program, target, &operands);
@@ -150,7 +153,7 @@ static int run_command(const struct command *command, const char *program, int a
 
 static int unknown_command(const char *name)
 {
-    const char *nearest = value_nearest(name, command_name, NULL);
+    const char *nearest = words_nearest(name, command_name, NULL);
 
     if (nearest)
         return command_fail(COMMAND_EXIT_USAGE, "unknown command '%s'; did you mean '%s'?", name,
@@ -158,18 +161,35 @@ static int unknown_command(const char *name)
     return command_fail(COMMAND_EXIT_USAGE, "unknown command '%s'; 'rrtest help' lists them", name);
 }
 
+static int print_completion(int argc, char **argv)
+{
+    if (argc != 1 || completion_print(argv[0], stdout))
+        return command_fail(COMMAND_EXIT_USAGE, "help: --completion: expected bash, zsh or fish");
+    return 0;
+}
+
+/* help [COMMAND], help --man [COMMAND], help --completion SHELL */
 static int help(int argc, char **argv)
 {
-    const struct command *command;
+    const struct command *command = NULL;
+    bool man = argc > 0 && strcmp(argv[0], "--man") == 0;
 
-    if (argc == 0) {
-        print_usage(stdout);
-        return 0;
+    if (argc > 0 && strcmp(argv[0], "--completion") == 0)
+        return print_completion(argc - 1, argv + 1);
+    argc -= man;
+    argv += man;
+    if (argc > 1)
+        return command_fail(COMMAND_EXIT_USAGE, "help: expected one command, got '%s' as well",
+                            argv[1]);
+    if (argc == 1) {
+        command = find_command(argv[0]);
+        if (!command)
+            return unknown_command(argv[0]);
     }
-    command = find_command(argv[0]);
-    if (!command)
-        return unknown_command(argv[0]);
-    print_help(command);
+    if (man)
+        manual_print_man(command, stdout);
+    else
+        manual_print_help(command, stdout);
     return 0;
 }
 
@@ -182,23 +202,44 @@ static int finish(int status)
     return status ? status : COMMAND_EXIT_USAGE;
 }
 
+static int run_word(const struct global_options *global, int argc, char **argv)
+{
+    const char *word = argv[1];
+    const struct command *command;
+    struct rr_error error;
+    char **words;
+    int count;
+    int status;
+
+    if (strcmp(word, "help") == 0 || strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+        return help(argc - 2, argv + 2);
+    if (strcmp(word, "version") == 0 || strcmp(word, "--version") == 0) {
+        printf("rrtest %s\n", RRTEST_VERSION);
+        return 0;
+    }
+    command = find_command(word);
+    if (!command)
+        return unknown_command(word);
+    words = global_apply(global, command, argc - 2, argv + 2, &count, &error);
+    if (!words)
+        return command_fail(command->error_status, "%s: %s", command->name, error.message);
+    status = run_command(command, argv[0], count, words);
+    free(words);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
-    const struct command *command;
+    struct global_options global;
+    struct rr_error error;
+    int front = global_parse(argc - 1, argv + 1, &global, &error);
 
-    if (argc < 2) {
-        print_usage(stderr);
+    if (front < 0)
+        return command_fail(COMMAND_EXIT_USAGE, "%s", error.message);
+    if (argc < front + 2) {
+        manual_print_help(NULL, stderr);
         return COMMAND_EXIT_USAGE;
     }
-    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
-        strcmp(argv[1], "-h") == 0)
-        return finish(help(argc - 2, argv + 2));
-    if (strcmp(argv[1], "version") == 0 || strcmp(argv[1], "--version") == 0) {
-        printf("rrtest %s\n", RRTEST_VERSION);
-        return finish(0);
-    }
-    command = find_command(argv[1]);
-    if (!command)
-        return unknown_command(argv[1]);
-    return finish(run_command(command, argv[0], argc - 2, argv + 2));
+    argv[front] = argv[0];
+    return finish(run_word(&global, argc - front, argv + front));
 }

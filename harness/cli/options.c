@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness/value/value.h"
+#include "recorder/base/words.h"
 
 static void *field(void *target, size_t offset)
 {
@@ -56,7 +57,7 @@ static const char *row_name(const void *context, size_t index)
 static int unknown(const struct option_row *rows, const char *argument, const char *name,
                    struct rr_error *error)
 {
-    const char *nearest = name ? value_nearest(name, row_name, rows) : NULL;
+    const char *nearest = name ? words_nearest(name, row_name, rows) : NULL;
 
     return rr_error_set(error, -EINVAL, "unknown option '%s'%s%s%s", argument,
                         nearest ? "; did you mean '--" : "; --help lists them",
@@ -125,7 +126,8 @@ static int parse_one(const struct option_row *rows, int i, int argc, char **argv
 int options_parse(const struct option_row *rows, bool stop_at_operand, int argc, char **argv,
                   void *target, struct option_result *ret, struct rr_error *error)
 {
-    *ret = (struct option_result){.operands = calloc((size_t)argc + 1, sizeof(char *))};
+    *ret =
+        (struct option_result){.operands = calloc((size_t)argc + 1, sizeof(char *)), .dashes = -1};
     if (!ret->operands)
         abort();
     for (int i = 0; i < argc;) {
@@ -136,6 +138,7 @@ int options_parse(const struct option_row *rows, bool stop_at_operand, int argc,
             if (!stop_at_operand)
                 continue;
         } else if (strcmp(argv[i], "--") == 0) {
+            ret->dashes = ret->count;
             i++;
         } else if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
             ret->help = true;
@@ -156,7 +159,7 @@ int options_parse(const struct option_row *rows, bool stop_at_operand, int argc,
     return 0;
 }
 
-void options_help(const struct option_row *rows)
+void options_help(const struct option_row *rows, FILE *out)
 {
     for (; rows->name; rows++) {
         char left[64];
@@ -166,7 +169,7 @@ void options_help(const struct option_row *rows)
             snprintf(letter, sizeof(letter), "-%c, ", rows->letter);
         snprintf(left, sizeof(left), "%s--%s%s%s", letter, rows->name, rows->argument ? " " : "",
                  rows->argument ? rows->argument : "");
-        printf("  %-34s %s\n", left, rows->help);
+        fprintf(out, "  %-34s %s\n", left, rows->help);
     }
-    printf("  %-34s %s\n", "-h, --help", "this text");
+    fprintf(out, "  %-34s %s\n", "-h, --help", "this text");
 }

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "recorder/base/error.h"
 
@@ -34,14 +35,15 @@ struct option_row {
 struct option_result {
     char **operands; /* into argv; NULL-terminated; array owned: free() */
     int count;
-    bool help; /* --help or -h was there */
+    int dashes; /* operands in front of "--"; -1: it was not there */
+    bool help;  /* --help or -h was there */
 };
 
 /* Parse argv[0..argc). stop_at_operand: the first operand ends the options (a program's own
  * follow). */
 int options_parse(const struct option_row *rows, bool stop_at_operand, int argc, char **argv,
                   void *target, struct option_result *ret, struct rr_error *error);
-/* One line per option, aligned, to stdout. */
-void options_help(const struct option_row *rows);
+/* One line per option, aligned. */
+void options_help(const struct option_row *rows, FILE *out);
 
 #endif

@@ -90,3 +90,19 @@ char *trace_home_latest(void)
     free(home);
     return latest;
 }
+
+int trace_home_open(const char *command, const struct option_result *operands,
+                    struct pack_place *ret, struct rr_error *error)
+{
+    char *latest = NULL;
+    int code;
+
+    if (operands->count > 1)
+        return rr_error_set(error, -EINVAL, "%s: expected one trace, got %d", command,
+                            operands->count);
+    if (operands->count == 0)
+        latest = trace_home_latest();
+    code = pack_place_open(latest ? latest : operands->operands[0], ret, error);
+    free(latest);
+    return code;
+}

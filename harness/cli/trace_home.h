@@ -3,6 +3,8 @@
 #ifndef HARNESS_CLI_TRACE_HOME_H
 #define HARNESS_CLI_TRACE_HOME_H
 
+#include "harness/cli/options.h"
+#include "harness/pack/place.h"
 #include "recorder/base/error.h"
 
 /* The folder; malloced. Not created. */
@@ -13,5 +15,10 @@ int trace_home_claim(const char *program, char **ret, struct rr_error *error);
 void trace_home_set_latest(const char *trace);
 /* The trace that `replay`, `dump` and `stats` mean without an argument; malloced. */
 char *trace_home_latest(void);
+/* The trace that a command's operands name, the latest if there are none: its directory, or a
+ * packed trace that is unpacked for as long as the command runs. To be ended with
+ * pack_place_done(). -EINVAL: more than one; other errors are those of pack_place_open(). */
+int trace_home_open(const char *command, const struct option_result *operands,
+                    struct pack_place *ret, struct rr_error *error);
 
 #endif

@@ -1,22 +1,26 @@
-/* Plain lines for logs, colour and one moving line for terminals. */
+/* Live lines for terminals, plain ones for logs. */
 #include "harness/run/console.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "harness/run/keep.h"
-#include "harness/value/value.h"
+#include "recorder/base/words.h"
+#include "reports/console_text.h"
+#include "reports/text.h"
 
-#define WIDTH_MAX 40
 #define REDRAW_NS 100000000ull
-
-#define RED "31"
-#define GREEN "32"
-#define YELLOW "33"
+#define WORKERS_SHOWN 8
+#define COLUMNS_MAX 500
+/* In a log: nothing of a session that is over at once, then less and less often. */
+#define FIRST_NEWS_NS 10000000000ull
+#define NEWS_MAX_NS 120000000000ull
+/* More tests than this are counted instead of listed, but for those that did not pass. */
+#define LISTED_MAX 60
 
 uint64_t console_now_ns(void)
 {
@@ -26,43 +30,34 @@ uint64_t console_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000ull + (uint64_t)now.tv_nsec;
 }
 
-static void erase_line(struct console *c)
+static void erase(struct console *c)
 {
-    if (c->line_is_drawn) {
-        fputs("\r\033[K", stderr);
-        fflush(stderr);
-        c->line_is_drawn = false;
-    }
-}
-
-static void print_word(const struct console *c, const char *color, const char *word)
-{
-    if (c->color)
-        printf("\033[%sm%-4s\033[0m", color, word);
-    else
-        printf("%-4s", word);
+    if (c->drawn == 0)
+        return;
+    if (c->drawn > 1)
+        fprintf(stderr, "\033[%uA", c->drawn - 1);
+    fputs("\r\033[K\033[J", stderr);
+    fflush(stderr);
+    c->drawn = 0;
 }
 
 void console_begin(struct console *c, const struct schedule *s)
 {
     const char *terminal = getenv("TERM");
-    const char *no_color = getenv("NO_COLOR");
     bool dumb = terminal && strcmp(terminal, "dumb") == 0;
 
     *c = (struct console){.options = s->options, .started_ns = console_now_ns()};
-    c->color = isatty(STDOUT_FILENO) && !dumb && !(no_color && *no_color);
-    c->progress = isatty(STDERR_FILENO) && !dumb && !s->options->quiet;
-    for (size_t i = 0; i < s->count; i++) {
-        int length = (int)strlen(s->tests[i].test->name);
-
-        if (s->tests[i].selected && length > c->width)
-            c->width = length < WIDTH_MAX ? length : WIDTH_MAX;
-    }
+    c->live = isatty(STDERR_FILENO) && !dumb && !s->options->quiet;
+    c->pause_ns = c->live ? REDRAW_NS : FIRST_NEWS_NS;
+    c->next_ns = c->started_ns + c->pause_ns;
+    c->told = calloc(s->count ? s->count : 1, sizeof(*c->told));
+    if (!c->told)
+        abort();
 }
 
 void console_complain(struct console *c, const char *message)
 {
-    erase_line(c);
+    erase(c);
     fprintf(stderr, "rrtest: %s\n", message);
 }
 
@@ -78,20 +73,22 @@ void console_note(struct console *c, const char *lines, size_t length)
 {
     const char *end = lines + length;
 
-    while (!c->options->quiet && lines < end) {
+    while (lines < end) {
         const char *stop = memchr(lines, '\n', (size_t)(end - lines));
         size_t size = (size_t)((stop ? stop : end) - lines);
-        char *note = strndup(lines, size);
+        char *note = text_clean_line(lines, size);
 
-        c->notes = realloc(c->notes, (c->note_count + 1) * sizeof(*c->notes));
-        if (!note || !c->notes)
-            abort();
         if (is_said(c, note)) {
             free(note);
         } else {
-            erase_line(c);
-            fprintf(stderr, "rrtest: note: %s\n", note);
+            c->notes = realloc(c->notes, (c->note_count + 1) * sizeof(*c->notes));
+            if (!c->notes)
+                abort();
             c->notes[c->note_count++] = note;
+            if (!c->options->quiet) {
+                erase(c);
+                fprintf(stderr, "rrtest: note: %s\n", note);
+            }
         }
         lines += size + 1;
     }
@@ -102,227 +99,204 @@ void console_done(struct console *c)
     for (size_t i = 0; i < c->note_count; i++)
         free(c->notes[i]);
     free(c->notes);
+    free(c->told);
     c->notes = NULL;
+    c->told = NULL;
     c->note_count = 0;
 }
 
-static const char *plural(uint64_t n)
+/* --- while it runs -------------------------------------------------------------------------------
+ */
+
+struct tally {
+    uint64_t runs;
+    size_t tests, complete, failed;
+};
+
+static struct tally tally(const struct schedule *s)
 {
-    return n == 1 ? "" : "s";
-}
+    struct tally t = {0};
 
-/* "200 runs, 187 schedules, 2 outputs" */
-static void print_counts(const struct schedule *s, const struct test_state *state)
-{
-    uint64_t runs = schedule_test_runs(s, state);
-    uint64_t schedules = schedule_distinct(&state->schedules);
-    uint64_t outputs = schedule_distinct(&state->outputs);
-
-    printf("%" PRIu64 " run%s, %" PRIu64 " schedule%s, %" PRIu64 " output%s", runs, plural(runs),
-           schedules, plural(schedules), outputs, plural(outputs));
-}
-
-/* Indented lines; empty ones left out. */
-static void print_lines(const char *label, const char *text)
-{
-    while (*text) {
-        int length = (int)strcspn(text, "\n");
-
-        if (length > 0)
-            printf("       %-7s%.*s\n", label, length, text);
-        text += length;
-        text += *text == '\n';
-    }
-}
-
-static void print_command(const char *label, struct bytes *command)
-{
-    printf("       %-7s%.*s\n", label, (int)command->length, (const char *)command->data);
-    bytes_clear(command);
-}
-
-static void append(struct bytes *out, const char *text)
-{
-    bytes_append(out, text, strlen(text));
-}
-
-/* The commands that repeat the run and replay its trace. Every run with a run seed is a random one
- * unless the suite says otherwise, so the strategy is named only where it differs from that. */
-static void print_remedies(const struct schedule *s, const struct failure *failure,
-                           const struct test_state *state)
-{
-    const struct run_options *options = s->options;
-    int strategy = state->test->strategy;
-    struct bytes pattern, command;
-    char *path = keep_path(options, state->test, &failure->job);
-    char seed[64];
-
-    bytes_init(&pattern);
-    bytes_init(&command);
-    if (failure->kept) {
-        value_shell_quote(&command, options->program);
-        append(&command, " replay ");
-        value_shell_quote(&command, path);
-        print_command("replay", &command);
-    }
-    value_glob_quote(&pattern, state->test->name);
-    bytes_append(&pattern, "", 1);
-    value_shell_quote(&command, options->program);
-    append(&command, " run ");
-    value_shell_quote(&command, options->suite_path);
-    append(&command, " --filter ");
-    value_shell_quote(&command, (const char *)pattern.data);
-    snprintf(seed, sizeof(seed), " --run-seed %" PRIu64, failure->job.seed);
-    append(&command, seed);
-    if (strategy == SUITE_STRATEGY_AUTO)
-        strategy = SCHED_RANDOM;
-    if (strategy != (int)failure->job.strategy) {
-        append(&command, " --strategy ");
-        append(&command, sched_strategy_name(failure->job.strategy));
-    }
-    if (failure->job.patching != state->test->patching) {
-        append(&command, " --patching ");
-        append(&command, record_patching_name(failure->job.patching));
-    }
-    print_command("rerun", &command);
-    bytes_done(&pattern);
-    bytes_done(&command);
-    free(path);
-}
-
-static void print_failure(const struct schedule *s, const struct test_state *state,
-                          const struct failure *failure)
-{
-    const char *rest = failure->reason + strcspn(failure->reason, "\n");
-    char where[96];
-
-    snprintf(where, sizeof(where), "run %" PRIu64 ", seed %" PRIu64 ", %s", failure->job.run,
-             failure->job.seed, sched_strategy_name(failure->job.strategy));
-    printf("       %-7s%s\n", "found", where);
-    printf("       %-7s%.*s\n", failure->outcome == OUTCOME_ERROR ? "error" : "why",
-           (int)(rest - failure->reason), failure->reason);
-    print_lines("", rest);
-    print_lines("|", failure->tail);
-    print_remedies(s, failure, state);
-}
-
-static void print_failed(const struct console *c, const struct schedule *s,
-                         const struct test_state *state)
-{
-    bool error = state->failures[0].outcome == OUTCOME_ERROR;
-
-    print_word(c, RED, error ? "ERR" : "FAIL");
-    printf("  %-*s  ", c->width, state->test->name);
-    if (s->keep_going) {
-        printf("%" PRIu64 " of ", state->failed);
-        print_counts(s, state);
-    } else {
-        printf("found in run %" PRIu64 " of %" PRIu64, state->first_failure, state->planned);
-    }
-    putchar('\n');
-    for (size_t i = 0; i < state->failure_count; i++)
-        print_failure(s, state, &state->failures[i]);
-    if (state->failed > state->failure_count && s->keep_going)
-        printf("       (and %" PRIu64 " more)\n", state->failed - state->failure_count);
-}
-
-static void print_test(const struct console *c, const struct schedule *s,
-                       const struct test_state *state, const char *why)
-{
-    bool complete = schedule_test_complete(s, state);
-
-    if (state->failed) {
-        print_failed(c, s, state);
-    } else if (complete || schedule_test_runs(s, state) > 0) {
-        if (c->options->quiet)
-            return;
-        print_word(c, complete ? GREEN : YELLOW, complete ? "ok" : "part");
-        printf("  %-*s  ", c->width, state->test->name);
-        print_counts(s, state);
-        if (!complete)
-            printf(" of %" PRIu64 " (%s)", state->planned, why ? why : "stopped");
-        putchar('\n');
-    } else if (!c->options->quiet) {
-        print_word(c, YELLOW, "skip");
-        printf("  %-*s  not run (%s)\n", c->width, state->test->name, why ? why : "stopped");
-    }
-}
-
-static void draw_progress(struct console *c, const struct schedule *s)
-{
-    uint64_t now = console_now_ns();
-    uint64_t runs = 0;
-    uint64_t failed = 0;
-    const struct test_state *current = NULL;
-    double seconds = (double)(now - c->started_ns) / 1e9;
-
-    if (!c->progress || now - c->drawn_ns < REDRAW_NS)
-        return;
-    for (size_t i = 0; i < s->count; i++) {
-        runs += s->tests[i].passed + s->tests[i].failed;
-        failed += s->tests[i].failed > 0;
-        if (!current && s->tests[i].selected && !schedule_test_complete(s, &s->tests[i]))
-            current = &s->tests[i];
-    }
-    c->drawn_ns = now;
-    fprintf(stderr,
-            "\r\033[K%.40s %" PRIu64 "/%" PRIu64 "  |  %" PRIu64 " runs, %.0f/s, %" PRIu64
-            " failing test%s",
-            current ? current->test->name : "", current ? current->passed + current->failed : 0,
-            current ? current->planned : 0, runs, seconds > 0 ? (double)runs / seconds : 0, failed,
-            plural(failed));
-    fflush(stderr);
-    c->line_is_drawn = true;
-}
-
-void console_update(struct console *c, const struct schedule *s)
-{
-    while (c->printed < s->count && !s->options->until_failure) {
-        const struct test_state *state = &s->tests[c->printed];
-
-        if (state->selected) {
-            if (!schedule_test_complete(s, state))
-                break;
-            erase_line(c);
-            print_test(c, s, state, NULL);
-            fflush(stdout);
-        }
-        c->printed++;
-    }
-    draw_progress(c, s);
-}
-
-void console_end(struct console *c, const struct schedule *s, const char *why)
-{
-    uint64_t runs = 0;
-    uint64_t passed = 0, failed = 0, unfinished = 0;
-    char elapsed[32];
-
-    erase_line(c);
     for (size_t i = 0; i < s->count; i++) {
         const struct test_state *state = &s->tests[i];
+        const struct test_counts *counts = schedule_counts_of(state);
 
         if (!state->selected)
             continue;
-        if (i >= c->printed)
-            print_test(c, s, state, why);
-        runs += schedule_test_runs(s, state);
-        if (state->failed)
-            failed++;
-        else if (schedule_test_complete(s, state))
-            passed++;
-        else
-            unfinished++;
+        t.tests++;
+        t.runs += counts->passed + counts->failed;
+        t.complete += schedule_test_complete(s, state);
+        t.failed += state->failures.count > 0;
     }
-    value_format_duration(console_now_ns() - c->started_ns, elapsed, sizeof(elapsed));
-    if (c->options->quiet && !failed && !why)
+    return t;
+}
+
+static void append_tally(struct bytes *line, const struct console *c, const struct tally *t,
+                         uint64_t now)
+{
+    double seconds = (double)(now - c->started_ns) / 1e9;
+    char elapsed[32];
+
+    words_format_duration(now - c->started_ns, elapsed, sizeof(elapsed));
+    text_format(line, "%zu of %zu tests done, %" PRIu64 " runs (%.0f/s), %zu failed, %s",
+                t->complete, t->tests, t->runs, seconds > 0 ? (double)t->runs / seconds : 0,
+                t->failed, elapsed);
+}
+
+/* At most `columns` characters, and never half a multibyte one. */
+static void put_line(struct console *c, const struct bytes *line, unsigned columns)
+{
+    size_t length = 0;
+
+    for (unsigned column = 0; length < line->length && column < columns; column++) {
+        length++;
+        while (length < line->length && (line->data[length] & 0xc0) == 0x80)
+            length++;
+    }
+    fprintf(stderr, "%s\r\033[K%.*s", c->drawn ? "\n" : "", (int)length,
+            line->length ? (const char *)line->data : "");
+    c->drawn++;
+}
+
+static void append_worker(struct bytes *line, const struct schedule *s,
+                          const struct console_worker *worker, uint64_t now)
+{
+    const struct job *job = worker->job;
+    const struct test_state *state = &s->tests[job->test];
+    char elapsed[32];
+
+    text_format(line, "  %s", state->test->name);
+    switch (job->kind) {
+    case JOB_SETUP:
+        text_append(line, ": set-up");
+        break;
+    case JOB_TEARDOWN:
+        text_append(line, ": teardown");
+        break;
+    case JOB_CALIBRATE:
+        text_append(line, ": measuring its length");
+        break;
+    case JOB_RUN:
+        text_format(line, ": run %" PRIu64 " of %" PRIu64, job->run,
+                    schedule_counts_of(state)->planned);
+        break;
+    }
+    if (now - worker->started_ns > 1000000000) {
+        words_format_duration(now - worker->started_ns, elapsed, sizeof(elapsed));
+        text_format(line, ", for %s", elapsed);
+    }
+}
+
+static void draw(struct console *c, const struct schedule *s, const struct console_worker *workers,
+                 size_t count, uint64_t now)
+{
+    struct winsize size = {0};
+    unsigned columns = 79;
+    struct tally t = tally(s);
+    struct bytes line;
+
+    if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 1)
+        columns = size.ws_col < COLUMNS_MAX ? size.ws_col - 1u : COLUMNS_MAX;
+    erase(c);
+    bytes_init(&line);
+    append_tally(&line, c, &t, now);
+    put_line(c, &line, columns);
+    for (size_t i = 0; i < count && c->drawn <= WORKERS_SHOWN; i++) {
+        bytes_clear(&line);
+        if (workers[i].job)
+            append_worker(&line, s, &workers[i], now);
+        else
+            text_append(&line, "  (idle)");
+        put_line(c, &line, columns);
+    }
+    bytes_done(&line);
+    fflush(stderr);
+}
+
+/* In a log: failures that came since, and how far we are. */
+static void say_news(struct console *c, const struct schedule *s, uint64_t now)
+{
+    struct tally t = tally(s);
+    struct bytes line;
+
+    for (size_t i = 0; i < s->count; i++) {
+        const struct test_state *state = &s->tests[i];
+
+        if (c->told[i] || !state->selected || state->failures.count == 0)
+            continue;
+        c->told[i] = true;
+        bytes_init(&line);
+        text_format(&line, "%s (run %" PRIu64 "): %.*s", state->test->name,
+                    state->failures.groups[0].job.run,
+                    (int)strcspn(state->failures.groups[0].reason, "\n"),
+                    state->failures.groups[0].reason);
+        char *text = text_clean_line(line.data, line.length);
+        fprintf(stderr, "rrtest: failed: %s\n", text);
+        free(text);
+        bytes_done(&line);
+    }
+    bytes_init(&line);
+    append_tally(&line, c, &t, now);
+    fprintf(stderr, "rrtest: %.*s\n", (int)line.length, (const char *)line.data);
+    bytes_done(&line);
+}
+
+void console_update(struct console *c, const struct schedule *s,
+                    const struct console_worker *workers, size_t count)
+{
+    uint64_t now = console_now_ns();
+
+    if (now < c->next_ns || c->options->quiet)
         return;
-    printf("%" PRIu64 " passed, %" PRIu64 " failed", passed, failed);
-    if (unfinished)
-        printf(", %" PRIu64 " unfinished (%s)", unfinished, why ? why : "stopped");
-    printf("; %" PRIu64 " run%s in %s", runs, plural(runs), elapsed);
-    if (!c->options->has_run_seed)
-        printf("; --seed %" PRIu64, c->options->seed);
-    putchar('\n');
+    if (c->live) {
+        draw(c, s, workers, count, now);
+    } else {
+        say_news(c, s, now);
+        c->pause_ns = c->pause_ns * 2 < NEWS_MAX_NS ? c->pause_ns * 2 : NEWS_MAX_NS;
+    }
+    c->next_ns = now + c->pause_ns;
+}
+
+/* --- at the end ----------------------------------------------------------------------------------
+ */
+
+static bool is_listed(const struct console *c, const struct report_session *session,
+                      const struct report_test *test)
+{
+    bool failed = test->verdict == REPORT_FAILED || test->verdict == REPORT_ERROR;
+
+    if (c->options->quiet)
+        return failed;
+    return failed || c->options->verbose || test->verdict == REPORT_QUARANTINED ||
+           session->count <= LISTED_MAX;
+}
+
+void console_end(struct console *c, const struct report_session *session, const char *remedy)
+{
+    struct console_text_options options = {
+        .color = c->options->color,
+        .verbose = c->options->verbose,
+        .width = console_text_width(session),
+    };
+    bool failed = false;
+    struct bytes text;
+
+    erase(c);
+    bytes_init(&text);
+    for (size_t i = 0; i < session->count; i++) {
+        const struct report_test *test = &session->tests[i];
+
+        failed |= test->verdict == REPORT_FAILED || test->verdict == REPORT_ERROR;
+        if (is_listed(c, session, test))
+            console_text_test(&text, test, session, &options);
+    }
+    if (!c->options->quiet || failed || session->unfinished) {
+        console_text_summary(&text, session);
+        if (remedy)
+            text_format(&text, "go on with: %s\n", remedy);
+    }
+    if (text.length)
+        fwrite(text.data, 1, text.length, stdout);
     fflush(stdout);
+    bytes_done(&text);
 }

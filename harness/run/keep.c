@@ -2,6 +2,7 @@
  * before and for the parents. */
 #include "harness/run/keep.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -12,8 +13,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "harness/run/quota.h"
 #include "recorder/base/file.h"
 #include "recorder/trace/trace.h"
+
+#define ASIDE ".old-"     /* behind the name of a trace that is being replaced */
+#define HALF_MADE ".new-" /* in the name of one that is being written: recorder/trace/output.c */
 
 static char *format_path(const char *format, ...) __attribute__((format(printf, 1, 2)));
 static char *format_path(const char *format, ...)
@@ -63,6 +68,39 @@ static void remove_parents(const struct run_options *options, const struct suite
     free(folder);
 }
 
+static void mend_entry(const char *folder, const char *name)
+{
+    const char *suffix = strstr(name, ASIDE);
+    char *path = format_path("%s/%s", folder, name);
+    char *original;
+
+    if (suffix) {
+        original = format_path("%s/%.*s", folder, (int)(suffix - name), name);
+        if (access(original, F_OK) < 0)
+            rename(path, original);
+        else
+            keep_remove_tree(path);
+        free(original);
+    } else if (*name == '.' && strstr(name, HALF_MADE)) {
+        keep_remove_tree(path);
+    }
+    free(path);
+}
+
+void keep_mend(const struct run_options *options, const struct suite_test *test)
+{
+    char *folder = format_path("%s/%s", options->out, test->name);
+    DIR *directory = opendir(folder);
+
+    if (directory) {
+        for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
+            mend_entry(folder, entry->d_name);
+        closedir(directory);
+        remove_parents(options, test);
+    }
+    free(folder);
+}
+
 void keep_remove(const struct run_options *options, const struct suite_test *test,
                  const struct job *job)
 {
@@ -86,7 +124,7 @@ static int set_aside(const char *path, char **ret_aside, struct rr_error *error)
         if (access(meta, F_OK) < 0) {
             code = rr_error_set(error, -EEXIST, "%s exists and is not a trace", path);
         } else {
-            *ret_aside = format_path("%s.old-%d", path, (int)getpid());
+            *ret_aside = format_path("%s" ASIDE "%d", path, (int)getpid());
             if (rename(path, *ret_aside) < 0) {
                 code = rr_error_set(error, -errno, "cannot rename %s: %s", path, strerror(errno));
                 free(*ret_aside);
@@ -99,7 +137,8 @@ static int set_aside(const char *path, char **ret_aside, struct rr_error *error)
 }
 
 int keep_trace(const struct run_options *options, const struct suite_test *test,
-               const struct job *job, struct record_result *result, struct rr_error *error)
+               const struct job *job, struct record_result *result, uint64_t *ret_bytes,
+               struct rr_error *error)
 {
     char *path = keep_path(options, test, job);
     char *folder = format_path("%s/%s", options->out, test->name);
@@ -114,6 +153,8 @@ int keep_trace(const struct run_options *options, const struct suite_test *test,
         code = rr_error_set(error, -ENOENT, "the recorder returned no trace");
     if (code == 0)
         code = trace_writer_keep(result->trace, path, &result->meta, error);
+    if (code == 0)
+        *ret_bytes = quota_trace_bytes(path);
     if (aside && code)
         rename(aside, path);
     else if (aside)

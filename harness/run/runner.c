@@ -11,13 +11,20 @@
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "harness/run/console.h"
+#include "harness/run/history.h"
+#include "harness/run/remedy.h"
+#include "harness/run/results.h"
 #include "harness/run/schedule.h"
+#include "harness/run/signature.h"
+#include "harness/run/store.h"
 #include "harness/run/worker.h"
 #include "recorder/base/file.h"
 #include "recorder/syscalls/syscalls.h"
+#include "reports/model.h"
 
 #define WORKERS_MAX 1024
 #define STOP_GRACE_NS 1000000000ull /* a worker ends its run within this time when asked to */
@@ -34,7 +41,8 @@ struct slot {
 
 struct runner {
     const struct suite *suite;
-    const struct run_options *options;
+    struct run_options options; /* with the seed of the session that is gone on with */
+    struct store store;
     struct schedule schedule;
     struct console console;
     struct slot *slots;
@@ -45,6 +53,8 @@ struct runner {
     uint64_t kill_at_ns; /* 0: not stopping */
     bool out_of_time;    /* the time budget is spent */
     bool machine_refused;
+    bool kill_now;      /* not even teardowns are waited for */
+    bool store_is_full; /* said already */
     struct report report;
 };
 
@@ -70,7 +80,7 @@ static int prepare(struct runner *r)
 
     if (cpu_count > WORKERS_MAX)
         cpu_count = WORKERS_MAX;
-    r->slot_count = r->options->jobs ? (size_t)r->options->jobs : cpu_count;
+    r->slot_count = r->options.jobs ? (size_t)r->options.jobs : cpu_count;
     if (r->slot_count > WORKERS_MAX)
         r->slot_count = WORKERS_MAX;
     r->slots = calloc(r->slot_count, sizeof(*r->slots));
@@ -97,6 +107,21 @@ static void stop_all(struct runner *r)
         r->kill_at_ns = console_now_ns() + STOP_GRACE_NS;
 }
 
+/* Count the report at hand; failures go into the journal first, so that no count is without them.
+ */
+static void absorb(struct runner *r)
+{
+    struct rr_error error;
+
+    if (store_failure(&r->store, &r->schedule, &r->report, &error) && !r->store_is_full) {
+        r->store_is_full = true;
+        console_complain(&r->console, error.message);
+    }
+    schedule_absorb(&r->schedule, &r->report);
+    if (r->report.kept && store_enforce_quota(&r->store, &r->schedule, &r->report, &error))
+        console_complain(&r->console, error.message);
+}
+
 /* A report in place of the one that a dead worker did not send. */
 static void absorb_loss(struct runner *r, struct slot *slot, enum outcome outcome,
                         const char *reason)
@@ -106,11 +131,11 @@ static void absorb_loss(struct runner *r, struct slot *slot, enum outcome outcom
     memset(report, 0, offsetof(struct report, text));
     report->job = slot->job;
     report->outcome = outcome;
-    report->reason_length = (uint32_t)snprintf(report->text, REPORT_REASON_MAX, "%s", reason);
-    if (report->reason_length >= REPORT_REASON_MAX)
-        report->reason_length = REPORT_REASON_MAX - 1;
+    report->failure = outcome == OUTCOME_CANCELLED ? FAILURE_NONE : FAILURE_RECORDER;
+    report->signature = signature_of(report->failure, NULL, reason, strlen(reason), NULL, 0);
+    report_append(report, PART_REASON, reason, strlen(reason));
     slot->job.serial = 0;
-    schedule_absorb(&r->schedule, report);
+    absorb(r);
 }
 
 static void lose_worker(struct runner *r, struct slot *slot)
@@ -119,6 +144,7 @@ static void lose_worker(struct runner *r, struct slot *slot)
     int status;
 
     worker_kill(&slot->worker, &status);
+    schedule_worker_lost(&r->schedule, (size_t)(slot - r->slots));
     if (WIFSIGNALED(status))
         snprintf(reason, sizeof(reason), "the recorder was killed by %s during this run",
                  syscall_signal_name(WTERMSIG(status)));
@@ -135,7 +161,7 @@ static void refuse_machine(struct runner *r)
 
     if (!r->machine_refused) {
         snprintf(message, sizeof(message), "this machine cannot record: %.*s",
-                 (int)r->report.reason_length, r->report.text);
+                 (int)r->report.length[PART_REASON], report_part(&r->report, PART_REASON));
         console_complain(&r->console, message);
     }
     r->machine_refused = true;
@@ -153,15 +179,14 @@ static void receive(struct runner *r, struct slot *slot)
     slot->job.serial = 0;
     if (r->report.outcome == OUTCOME_MACHINE)
         refuse_machine(r);
-    console_note(&r->console, r->report.text + r->report.reason_length + r->report.tail_length,
-                 r->report.notes_length);
-    schedule_absorb(&r->schedule, &r->report);
+    console_note(&r->console, report_part(&r->report, PART_NOTES), r->report.length[PART_NOTES]);
+    absorb(r);
 }
 
 /* The other workers' channels must not stay open in a new one, or none would notice its end. */
 static int start_worker(struct runner *r, struct slot *slot)
 {
-    int fds[WORKERS_MAX + 1];
+    int fds[WORKERS_MAX + 2];
     size_t count = 0;
 
     for (size_t i = 0; i < r->slot_count; i++) {
@@ -169,7 +194,9 @@ static int start_worker(struct runner *r, struct slot *slot)
             fds[count++] = r->slots[i].worker.fd;
     }
     fds[count++] = r->signal_fd;
-    return worker_start(&slot->worker, r->suite, r->options, fds, count);
+    if (r->store.journal)
+        fds[count++] = journal_fd(r->store.journal);
+    return worker_start(&slot->worker, r->suite, &r->options, fds, count);
 }
 
 /* Give every idle worker a job. 0, or negative errno when no worker can be started. */
@@ -182,8 +209,8 @@ static int hand_out(struct runner *r)
 
         if (slot->job.serial)
             continue;
-        if (!schedule_next(&r->schedule, &job))
-            return 0;
+        if (!schedule_next(&r->schedule, i, &job))
+            continue;
         slot->job = job;
         slot->started_ns = console_now_ns();
         code = slot->worker.pid ? 0 : start_worker(r, slot);
@@ -201,8 +228,8 @@ static void watch(struct runner *r)
 {
     uint64_t now = console_now_ns();
 
-    if (r->options->time_budget_ns && !r->kill_at_ns &&
-        now - r->console.started_ns >= r->options->time_budget_ns) {
+    if (r->options.time_budget_ns && !r->kill_at_ns &&
+        now - r->console.started_ns >= r->options.time_budget_ns) {
         r->out_of_time = true;
         stop_all(r);
     }
@@ -213,10 +240,14 @@ static void watch(struct runner *r)
         if (!slot->job.serial)
             continue;
         limit = r->suite->tests[slot->job.test].timeout_ns;
-        if (r->kill_at_ns && now >= r->kill_at_ns) {
+        if (slot->job.kind == JOB_SETUP || slot->job.kind == JOB_TEARDOWN) {
+            if (r->kill_now) /* they have a time limit of their own */
+                lose_worker(r, slot);
+        } else if (r->kill_at_ns && now >= r->kill_at_ns) {
             lose_worker(r, slot);
         } else if (limit && now - slot->started_ns > limit + STUCK_NS) {
             worker_kill(&slot->worker, NULL);
+            schedule_worker_lost(&r->schedule, i);
             absorb_loss(r, slot, OUTCOME_ERROR,
                         "the recorder was stuck in this run; it was killed");
         } else if (schedule_is_superfluous(&r->schedule, &slot->job)) {
@@ -230,8 +261,9 @@ static void read_signals(struct runner *r)
     struct signalfd_siginfo info;
 
     while (read(r->signal_fd, &info, sizeof(info)) == sizeof(info)) {
-        if (r->stop_signal)
-            r->kill_at_ns = console_now_ns(); /* asked twice: at once */
+        r->kill_now = r->stop_signal != 0; /* asked twice */
+        if (r->kill_now)
+            r->kill_at_ns = console_now_ns();
         r->stop_signal = (int)info.ssi_signo;
         stop_all(r);
     }
@@ -241,13 +273,13 @@ static int wait_for_news(struct runner *r, struct pollfd *fds)
 {
     uint64_t now = console_now_ns();
     uint64_t deadline = now + TICK_MS * 1000000ull;
-    uint64_t budget_end = r->console.started_ns + r->options->time_budget_ns;
+    uint64_t budget_end = r->console.started_ns + r->options.time_budget_ns;
     nfds_t count = 1;
     struct timespec timeout;
 
     if (r->kill_at_ns && r->kill_at_ns < deadline)
         deadline = r->kill_at_ns;
-    if (r->options->time_budget_ns && !r->kill_at_ns && budget_end < deadline)
+    if (r->options.time_budget_ns && !r->kill_at_ns && budget_end < deadline)
         deadline = budget_end;
     deadline = deadline > now ? deadline - now : 0;
     timeout = (struct timespec){.tv_sec = (time_t)(deadline / 1000000000ull),
@@ -283,6 +315,18 @@ static bool any_busy(const struct runner *r)
     return false;
 }
 
+static void update_console(struct runner *r)
+{
+    struct console_worker workers[WORKERS_MAX];
+
+    for (size_t i = 0; i < r->slot_count; i++)
+        workers[i] = (struct console_worker){
+            .job = r->slots[i].job.serial ? &r->slots[i].job : NULL,
+            .started_ns = r->slots[i].started_ns,
+        };
+    console_update(&r->console, &r->schedule, workers, r->slot_count);
+}
+
 static int loop(struct runner *r)
 {
     struct pollfd *fds = calloc(r->slot_count + 1, sizeof(*fds));
@@ -298,24 +342,11 @@ static int loop(struct runner *r)
         if (code == 0) {
             serve(r, fds);
             watch(r);
-            console_update(&r->console, &r->schedule);
+            update_console(r);
         }
     }
     free(fds);
     return code;
-}
-
-static int exit_status(const struct runner *r)
-{
-    if (r->stop_signal)
-        return 128 + r->stop_signal;
-    if (r->machine_refused)
-        return RUN_EXIT_MACHINE;
-    for (size_t i = 0; i < r->schedule.count; i++) {
-        if (r->schedule.tests[i].failed)
-            return RUN_EXIT_FAILED;
-    }
-    return RUN_EXIT_PASSED;
 }
 
 static const char *why_unfinished(const struct runner *r)
@@ -327,34 +358,82 @@ static const char *why_unfinished(const struct runner *r)
     return r->out_of_time ? "time budget" : NULL;
 }
 
-int run_suite(const struct suite *suite, const struct run_options *options)
+static int exit_status(const struct runner *r, const struct report_session *session)
 {
-    struct runner r = {.suite = suite, .options = options, .signal_fd = -1};
-    char message[128];
-    int status;
-    int code;
+    if (r->stop_signal)
+        return 128 + r->stop_signal;
+    if (r->machine_refused)
+        return RUN_EXIT_MACHINE;
+    return report_is_failure(session) ? RUN_EXIT_FAILED : RUN_EXIT_PASSED;
+}
 
-    schedule_init(&r.schedule, suite, options);
+static void end_workers(struct runner *r)
+{
+    for (size_t i = 0; i < r->slot_count; i++) {
+        if (r->slots[i].job.serial)
+            worker_kill(&r->slots[i].worker, NULL);
+        else
+            worker_end(&r->slots[i].worker);
+    }
+}
+
+/* Results are on disk before the journal goes. */
+static void tell(struct runner *r, const char *unfinished, struct report_session *ret)
+{
+    struct results_context context = {
+        .started_unix_ns = store_started_unix_ns(&r->store),
+        .wall_ns = store_wall_ns(&r->store) + console_now_ns() - r->console.started_ns,
+        .now_unix_s = (uint64_t)time(NULL),
+        .unfinished = unfinished,
+        .notes = r->console.notes,
+        .note_count = r->console.note_count,
+    };
+    struct rr_error error;
+    char *remedy = NULL;
+
+    results_session(&r->schedule, &context, ret);
+    if (store_finish(&r->store, ret, context.wall_ns, &error))
+        console_complain(&r->console, error.message);
+    if (unfinished && r->store.journal && !r->machine_refused)
+        remedy = remedy_session(&r->options, true);
+    console_end(&r->console, ret, remedy);
+    free(remedy);
+}
+
+int run_suite(const struct suite *suite, const struct run_options *options,
+              struct report_session *ret)
+{
+    struct runner r = {.suite = suite, .options = *options, .signal_fd = -1};
+    struct rr_error error;
+    int status, code;
+
+    memset(ret, 0, sizeof(*ret));
+    if (store_open(&r.store, suite, &r.options, &error)) {
+        fprintf(stderr, "rrtest: %s\n", error.message);
+        return RUN_EXIT_USAGE;
+    }
+    schedule_init(&r.schedule, suite, &r.options, r.store.progress);
+    store_restore(&r.store, &r.schedule);
+    history_rank(&r.schedule);
     console_begin(&r.console, &r.schedule);
+    if (r.store.note)
+        console_note(&r.console, r.store.note, strlen(r.store.note));
     code = prepare(&r);
     if (code == 0)
         code = loop(&r);
-    for (size_t i = 0; i < r.slot_count; i++) {
-        if (r.slots[i].job.serial)
-            worker_kill(&r.slots[i].worker, NULL);
-        else
-            worker_end(&r.slots[i].worker);
-    }
+    end_workers(&r);
     if (code) {
-        snprintf(message, sizeof(message), "cannot go on: %s", strerror(-code));
-        console_complain(&r.console, message);
+        rr_error_set(&error, code, "cannot go on: %s", strerror(-code));
+        console_complain(&r.console, error.message);
     }
-    console_end(&r.console, &r.schedule, why_unfinished(&r));
+    tell(&r, code ? "cannot go on" : why_unfinished(&r), ret);
+    status = code ? RUN_EXIT_MACHINE : exit_status(&r, ret);
     console_done(&r.console);
-    status = code ? RUN_EXIT_MACHINE : exit_status(&r);
-    munmap(r.controls, r.slot_count * sizeof(*r.controls));
+    if (r.controls)
+        munmap(r.controls, r.slot_count * sizeof(*r.controls));
     close_fd(&r.signal_fd);
     free(r.slots);
     schedule_done(&r.schedule);
+    store_close(&r.store);
     return status;
 }

@@ -10,7 +10,11 @@
 #define RUN_EXIT_MACHINE 3 /* this machine cannot record */
 
 /* Returns the exit status: one of the above, or 128+n when signal n (SIGINT, SIGTERM, SIGHUP) ended
- * it; then the results so far have been printed. No worker and no tracee is left behind. */
-int run_suite(const struct suite *suite, const struct run_options *options);
+ * it; then the results so far have been printed. No worker and no tracee is left behind. *ret is
+ * what was found, to be ended with report_session_done() whatever is returned. An interrupted
+ * session leaves a journal in options->out, a finished one results.json if there is something to
+ * tell: a failure, a shard for `rrtest merge`, or an earlier session's that it replaces. */
+int run_suite(const struct suite *suite, const struct run_options *options,
+              struct report_session *ret);
 
 #endif

@@ -1,41 +1,38 @@
 /* Which run comes next, and what the finished ones add up to. Pure bookkeeping: no processes, no
  * clock, no output. What it reports does not depend on how many workers there are or how fast they
- * are: jobs go out in order, and of the failures those with the lowest run numbers count. */
+ * are: a test's jobs go out in order, and of the failures those with the lowest run numbers count.
+ */
 #ifndef HARNESS_RUN_SCHEDULE_H
 #define HARNESS_RUN_SCHEDULE_H
 
+#include "harness/run/failures.h"
 #include "harness/run/message.h"
 #include "harness/run/options.h"
-#include "recorder/base/bytes.h"
+#include "harness/run/progress.h"
 
-/* Failing runs that are kept and told in detail when a test goes on after its first failure. */
-#define SCHEDULE_FAILURES_MAX 3
-
-struct failure {
-    struct job job;
-    enum outcome outcome; /* OUTCOME_FAIL or OUTCOME_ERROR */
-    bool kept;
-    char *reason; /* owned */
-    char *tail;   /* owned: the end of the program's output */
+enum setup_state {
+    SETUP_NONE, /* to be done, if the test has any */
+    SETUP_OUT,  /* a worker does it */
+    SETUP_DONE,
+    SETUP_FAILED,
 };
 
 struct test_state {
     const struct suite_test *test;
     uint32_t index;
-    bool selected;
-    bool needs_length; /* random runs wait for the calibrating one */
-    bool length_asked; /* that job is out or done */
-    struct sched_length length;
-    uint64_t planned;   /* runs 1..planned are wanted */
-    uint64_t next_run;  /* the next to hand out */
-    uint64_t in_flight; /* calibration included */
-    uint64_t passed;
-    uint64_t failed;
-    uint64_t first_failure; /* lowest failing run; UINT64_MAX: none */
-    struct failure failures[SCHEDULE_FAILURES_MAX + 1];
-    size_t failure_count;   /* of failures[], ascending by run */
-    struct bytes schedules; /* uint64_t schedule digests of the counted runs */
-    struct bytes outputs;   /* and output digests */
+    uint64_t position; /* among the selected tests */
+    bool selected;     /* and this shard's */
+    bool keep_going;   /* make all runs, whatever fails */
+    enum setup_state setup;
+    size_t setup_worker;       /* in which what was set up lives */
+    bool torn_down;            /* that job is out or done */
+    bool needs_length;         /* random runs wait for the calibrating one */
+    bool length_asked;         /* that job is out or done */
+    uint64_t next;             /* ordinal of the next run to hand out */
+    uint64_t in_flight;        /* all kinds of jobs */
+    bool out_of_time;          /* its own time budget is spent */
+    struct progress *progress; /* the caller's memory */
+    struct failures failures;
 };
 
 struct schedule {
@@ -43,31 +40,46 @@ struct schedule {
     const struct run_options *options;
     struct test_state *tests; /* one per test of the suite, same index */
     size_t count;
-    size_t cursor; /* tests before it have nothing left to hand out in this round */
+    uint32_t *order; /* indices of tests in the order in which they are served */
+    size_t cursor;   /* tests before it in `order` have nothing left to hand out in this round */
+    uint64_t round;  /* ordinals up to this one are handed out; UINT64_MAX: no rounds */
     size_t in_flight;
     uint64_t serial;
-    bool draining; /* hand out nothing more */
-    bool keep_going;
+    bool draining; /* no new runs; what was set up is still torn down */
 };
 
-void schedule_init(struct schedule *s, const struct suite *suite,
-                   const struct run_options *options);
+/* `progress`: one per test of the suite, zeroed or what an interrupted session left; it outlives
+ * the schedule. With a time budget every test gets some runs before one gets many. */
+void schedule_init(struct schedule *s, const struct suite *suite, const struct run_options *options,
+                   struct progress *progress);
 void schedule_done(struct schedule *s);
 
-/* The next job; false: none now (perhaps later, when something that is out has come back). */
-bool schedule_next(struct schedule *s, struct job *ret);
+/* A failing run of the interrupted session, to be told after schedule_init(). */
+void schedule_restore(struct schedule *s, const struct report *report);
+
+/* Serve the tests with the highest rank first; equal ranks in the suite's order. */
+void schedule_rank(struct schedule *s, uint64_t (*rank)(const void *context, size_t test),
+                   const void *context);
+
+/* The next job for that worker (an index); false: none now (perhaps later, when something that is
+ * out has come back, or for another worker: a test is torn down by the one that set it up). */
+bool schedule_next(struct schedule *s, size_t worker, struct job *ret);
+/* The worker is gone, and with it what it had set up: that is done again. */
+void schedule_worker_lost(struct schedule *s, size_t worker);
 
 /* A job came back. The traces of runs that turn out superfluous are removed from disk. */
 void schedule_absorb(struct schedule *s, const struct report *report);
 
 /* Is the result of this job not wanted any more (an earlier run of the test has failed)? */
 bool schedule_is_superfluous(const struct schedule *s, const struct job *job);
+/* Does the run count: was it made, and is it not superfluous? */
+bool schedule_counts(const struct schedule *s, const struct report *report);
 
 /* All wanted runs of the test are back. */
 bool schedule_test_complete(const struct schedule *s, const struct test_state *state);
 /* Runs that count: up to the first failure, or all that came back. */
 uint64_t schedule_test_runs(const struct schedule *s, const struct test_state *state);
-/* Number of different values among the uint64_t in b. */
-uint64_t schedule_distinct(const struct bytes *b);
+const struct test_counts *schedule_counts_of(const struct test_state *state);
+bool schedule_any_failed(const struct schedule *s);
 
 #endif

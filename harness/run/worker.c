@@ -14,8 +14,14 @@
 
 #include "harness/run/judge.h"
 #include "harness/run/keep.h"
+#include "harness/run/limits.h"
+#include "harness/run/prepare.h"
+#include "harness/run/signature.h"
 #include "harness/run/sink.h"
 #include "recorder/base/file.h"
+#include "recorder/stacks/stacks.h"
+
+#define OUTPUT_LINES 12 /* of a failing run's output that are told */
 
 struct worker_context {
     const struct suite *suite;
@@ -23,6 +29,10 @@ struct worker_context {
     struct worker_control *control;
     uint64_t serial; /* of the current job */
     struct sink sinks[SUITE_STREAM_COUNT];
+    struct limits limits;
+    char *spill_directory;
+    struct prepare prepare;
+    struct hooks *hooks; /* what was set up for each test */
     struct report report;
 };
 
@@ -64,158 +74,282 @@ static bool is_cancelled(void *context)
            atomic_load_explicit(&c->control->cancel, memory_order_relaxed) == c->serial;
 }
 
-static void put_reason(struct report *report, const void *text, size_t length)
+static void put_text(struct report *report, enum report_part part, const char *text)
 {
-    size_t room = REPORT_REASON_MAX - report->reason_length;
-
-    if (length > room)
-        length = room;
-    if (length == 0)
-        return;
-    memcpy(report->text + report->reason_length, text, length);
-    report->reason_length += (uint32_t)length;
+    report_append(report, part, text, strlen(text));
 }
 
-/* The last lines of stderr, or of stdout if that is empty: behind the reason. */
-static void put_tail(struct report *report, const struct record_result *result)
+/* The stream that people look at first: stderr, or stdout if that is empty; its end, if it was cut.
+ */
+struct last_words {
+    const char *text;
+    size_t length;
+};
+
+static struct last_words last_words(const struct record_result *result)
 {
     int stream = result->output_length[SUITE_STDERR] > 0 ? SUITE_STDERR : SUITE_STDOUT;
-    size_t length = result->output_length[stream];
-    size_t lines = 0;
-    size_t from = length;
 
-    while (from > 0 && length - from < REPORT_TAIL_MAX - 1) {
-        if (result->output[stream][from - 1] == '\n' && from < length && ++lines == 6)
+    if (result->output_end_length[stream] > 0)
+        return (struct last_words){result->output_end[stream], result->output_end_length[stream]};
+    return (struct last_words){result->output[stream], result->output_length[stream]};
+}
+
+static void put_output(struct report *report, const struct record_result *result)
+{
+    struct last_words words = last_words(result);
+    size_t from = words.length;
+    size_t lines = 0;
+
+    while (from > 0 && words.length - from < REPORT_OUTPUT_MAX) {
+        if (words.text[from - 1] == '\n' && from < words.length && ++lines == OUTPUT_LINES)
             break;
         from--;
     }
-    report->tail_length = (uint32_t)(length - from);
-    if (report->tail_length > 0)
-        memcpy(report->text + report->reason_length, result->output[stream] + from,
-               report->tail_length);
+    if (words.length > from)
+        report_append(report, PART_OUTPUT, words.text + from, words.length - from);
 }
 
-/* One line each, behind the tail. */
-static void put_notes(struct report *report, const struct record_result *result)
+static void put_note(struct report *report, const char *note)
 {
-    char *at = report->text + report->reason_length + report->tail_length;
+    if (report->length[PART_NOTES] + strlen(note) + 1 > REPORT_NOTES_MAX)
+        return;
+    put_text(report, PART_NOTES, note);
+    put_text(report, PART_NOTES, "\n");
+}
 
-    for (size_t i = 0; i < result->note_count; i++) {
-        size_t length = strlen(result->notes[i]);
+static void put_notes(struct worker_context *c, const struct suite_test *test,
+                      const struct record_result *result)
+{
+    const char *own = prepare_note(&c->prepare, test);
 
-        if (report->notes_length + length + 1 > REPORT_NOTES_MAX)
+    for (size_t i = 0; i < result->note_count; i++)
+        put_note(&c->report, result->notes[i]);
+    if (own)
+        put_note(&c->report, own);
+}
+
+/* What does not fit is left out from the end: the cause stands first. */
+static void put_stacks(struct report *report, const struct record_result *result)
+{
+    struct stack_list shown = result->stacks;
+    struct bytes encoded;
+
+    for (; shown.count > 0; shown.count--) {
+        bytes_init(&encoded);
+        stacks_encode(&shown, &encoded);
+        if (encoded.length <= REPORT_STACKS_MAX)
+            report_append(report, PART_STACKS, encoded.data, encoded.length);
+        bytes_done(&encoded);
+        if (report->length[PART_STACKS])
             return;
-        memcpy(at + report->notes_length, result->notes[i], length);
-        at[report->notes_length + length] = '\n';
-        report->notes_length += (uint32_t)length + 1;
     }
 }
 
-/* Judge, and keep the trace if that is wanted. */
-static void finish_run(struct worker_context *c, const struct suite_test *test,
-                       struct record_result *result)
+static bool is_known(const struct job *job, uint64_t signature)
+{
+    for (uint32_t i = 0; i < job->known_count; i++) {
+        if (job->known[i] == signature)
+            return true;
+    }
+    return false;
+}
+
+static void keep(struct worker_context *c, const struct suite_test *test,
+                 struct record_result *result)
 {
     struct report *report = &c->report;
     struct rr_error error = {0};
+
+    if (keep_trace(c->options, test, &report->job, result, &report->kept_bytes, &error) == 0) {
+        report->kept = true;
+        return;
+    }
+    if (report->outcome == OUTCOME_PASS) {
+        report->outcome = OUTCOME_ERROR;
+        report->failure = FAILURE_TRACE;
+        report->signature =
+            signature_of(FAILURE_TRACE, NULL, error.message, strlen(error.message), NULL, 0);
+    } else {
+        put_text(report, PART_REASON, "; ");
+    }
+    put_text(report, PART_REASON, "could not keep the trace: ");
+    put_text(report, PART_REASON, error.message);
+}
+
+/* What was to be done around a run, or around a test, went wrong. */
+static void fail_preparation(struct report *report, int code, const struct rr_error *error)
+{
+    if (code == -ECANCELED) {
+        report->outcome = OUTCOME_CANCELLED;
+        return;
+    }
+    report->outcome = OUTCOME_ERROR;
+    report->failure = FAILURE_SETUP;
+    report->signature =
+        signature_of(FAILURE_SETUP, NULL, error->message, strlen(error->message), NULL, 0);
+    put_text(report, PART_REASON, error->message);
+}
+
+static void sign(struct report *report, const struct record_result *result)
+{
+    struct last_words words = last_words(result);
+
+    report->signature =
+        signature_of(report->failure, &result->stacks, report_part(report, PART_REASON),
+                     report->length[PART_REASON], words.text, words.length);
+}
+
+/* Judge, and keep the trace if that is wanted. `end_code`: of what was to be done after the run. */
+static void finish_run(struct worker_context *c, const struct suite_test *test,
+                       struct record_result *result, int end_code, const struct rr_error *end_error)
+{
+    struct report *report = &c->report;
+    const struct job *job = &report->job;
     struct bytes reason;
-    bool wanted;
 
     bytes_init(&reason);
-    report->outcome = judge_run(test, result, &reason);
-    put_reason(report, reason.data, reason.length);
+    report->outcome = judge_run(test, result, &reason, &report->failure);
+    if (reason.length)
+        report_append(report, PART_REASON, reason.data, reason.length);
     bytes_done(&reason);
-    wanted = report->outcome == OUTCOME_PASS
-                 ? report->job.keep_pass
-                 : report->outcome != OUTCOME_CANCELLED && report->job.keep_failure;
-    if (wanted) {
-        report->kept = keep_trace(c->options, test, &report->job, result, &error) == 0;
-        report->keep_failed = !report->kept;
+    if (report->outcome == OUTCOME_FAIL || report->outcome == OUTCOME_ERROR)
+        sign(report, result);
+    else if (report->outcome == OUTCOME_PASS && end_code)
+        fail_preparation(report, end_code, end_error);
+    if (report->outcome == OUTCOME_PASS) {
+        if (job->keep_pass)
+            keep(c, test, result);
+    } else if (report->outcome != OUTCOME_CANCELLED) {
+        if (job->keep_failure && !is_known(job, report->signature))
+            keep(c, test, result);
+        put_output(report, result);
     }
-    if (report->keep_failed) {
-        static const char text[] = "could not keep the trace: ";
-
-        if (report->outcome == OUTCOME_PASS)
-            report->outcome = OUTCOME_ERROR;
-        else
-            put_reason(report, "; ", 2);
-        put_reason(report, text, sizeof(text) - 1);
-        put_reason(report, error.message, strlen(error.message));
-    }
-    if (report->outcome != OUTCOME_PASS)
-        put_tail(report, result);
-    put_notes(report, result);
+    put_notes(c, test, result);
+    if (report->outcome == OUTCOME_FAIL || report->outcome == OUTCOME_ERROR)
+        put_stacks(report, result);
 }
 
 static void fail_run(struct report *report, int code, const struct rr_error *error)
 {
     report->outcome = code == -EPERM || code == -ENOSYS ? OUTCOME_MACHINE : OUTCOME_ERROR;
-    put_reason(report, error->message, strlen(error->message));
+    report->failure = FAILURE_RECORDER;
+    put_text(report, PART_REASON, error->message);
+    report->signature =
+        signature_of(report->failure, NULL, error->message, strlen(error->message), NULL, 0);
+}
+
+static char **make_arguments(const struct suite_test *test)
+{
+    size_t count = 0;
+    char **arguments;
+
+    while (test->command[count])
+        count++;
+    arguments = malloc((count + 1) * sizeof(*arguments));
+    if (!arguments)
+        abort();
+    memcpy(arguments, test->command, (count + 1) * sizeof(*arguments));
+    arguments[0] = test->program;
+    return arguments;
+}
+
+/* What the suite says, or else a default; 0 in the recorder's words is none. */
+static uint64_t limit_of(uint64_t own, uint64_t otherwise)
+{
+    if (own == SUITE_NO_LIMIT)
+        return 0;
+    return own ? own : otherwise;
+}
+
+/* Record the run that everything is prepared for. */
+static int record_job(struct worker_context *c, const struct suite_test *test,
+                      const struct job *job, struct record_result *ret, struct rr_error *error)
+{
+    char **arguments = make_arguments(test);
+    struct record_options options = {
+        .argv = arguments,
+        .environment = c->prepare.run_environment,
+        .directory = c->prepare.run_directory,
+        .stdin_fd = c->prepare.run_stdin,
+        .stdout_fd = c->sinks[SUITE_STDOUT].fd,
+        .stderr_fd = c->sinks[SUITE_STDERR].fd,
+        .seed = job->seed,
+        .strategy = job->strategy,
+        .patching = job->patching,
+        .length = job->length,
+        .injections = test->injections,
+        .injection_count = test->injection_count,
+        .real_clock = test->real_clock,
+        .timeout_ns = test->timeout_ns,
+        .virtual_timeout_ns = test->virtual_timeout_ns,
+        .memory_limit = limit_of(test->memory_limit, c->limits.memory),
+        .process_limit = (uint32_t)limit_of(test->process_limit, c->limits.processes),
+        .output_limit = limit_of(test->output_limit, 0),
+        .spill_directory = c->spill_directory,
+        .expected_exits = job->kind == JOB_CALIBRATE ? NULL : test->expect.exits,
+        .expected_signal = test->expect.signal,
+        .no_trace = !job->keep_failure && !job->keep_pass,
+        .interrupted = is_cancelled,
+        .interrupted_context = c,
+        .guards_off = record_guards_from_environment(),
+    };
+    int code;
+
+    for (int i = 0; i < SUITE_STREAM_COUNT; i++)
+        sink_reset(&c->sinks[i]);
+    code = record_run(&options, ret, error);
+    free(arguments);
+    return code;
+}
+
+static void make_run(struct worker_context *c, const struct suite_test *test, const struct job *job)
+{
+    struct record_result result = {0};
+    struct rr_error error = {0}, end_error = {0};
+    int code, end_code;
+
+    code = prepare_run_begin(&c->prepare, test, is_cancelled, c, &error);
+    if (code) {
+        fail_preparation(&c->report, code, &error);
+        return;
+    }
+    code = record_job(c, test, job, &result, &error);
+    end_code = prepare_run_end(&c->prepare, test, is_cancelled, c, &end_error);
+    if (code) {
+        fail_run(&c->report, code, &error);
+        return;
+    }
+    c->report.statistics = result.statistics;
+    c->report.learned = result.learned;
+    if (job->kind != JOB_CALIBRATE)
+        finish_run(c, test, &result, end_code, &end_error);
+    record_result_done(&result);
 }
 
 static void execute(struct worker_context *c, const struct job *job)
 {
     const struct suite_test *test = &c->suite->tests[job->test];
-    bool calibrate = job->kind == JOB_CALIBRATE;
-    cleanup_fd int input = -1;
-    size_t argument_count = 0;
-    struct record_result result = {0};
     struct rr_error error = {0};
-    char **arguments;
     int code = 0;
 
     memset(&c->report, 0, offsetof(struct report, text));
     c->report.job = *job;
     c->serial = job->serial;
-    while (test->command[argument_count])
-        argument_count++;
-    arguments = malloc((argument_count + 1) * sizeof(*arguments));
-    if (!arguments)
-        abort();
-    memcpy(arguments, test->command, (argument_count + 1) * sizeof(*arguments));
-    arguments[0] = test->program;
-    if (test->stdin_path) {
-        input = open(test->stdin_path, O_RDONLY | O_CLOEXEC);
-        if (input < 0)
-            code = rr_error_set(&error, -EIO, "cannot open %s for stdin: %s", test->stdin_path,
-                                strerror(errno));
+    switch (job->kind) {
+    case JOB_SETUP:
+        code = prepare_test_begin(&c->hooks[job->test], test, is_cancelled, c, &error);
+        break;
+    case JOB_TEARDOWN: /* also when the session is stopped: what was set up must go */
+        code = prepare_test_end(&c->hooks[job->test], test, NULL, NULL, &error);
+        break;
+    case JOB_CALIBRATE:
+    case JOB_RUN:
+        make_run(c, test, job);
+        break;
     }
-    if (code == 0) {
-        struct record_options options = {
-            .argv = arguments,
-            .environment = test->full_environment,
-            .directory = test->working_directory,
-            .stdin_fd = input,
-            .stdout_fd = c->sinks[SUITE_STDOUT].fd,
-            .stderr_fd = c->sinks[SUITE_STDERR].fd,
-            .seed = job->seed,
-            .strategy = job->strategy,
-            .patching = job->patching,
-            .length = job->length,
-            .injections = test->injections,
-            .injection_count = test->injection_count,
-            .real_clock = test->real_clock,
-            .timeout_ns = test->timeout_ns,
-            .virtual_timeout_ns = test->virtual_timeout_ns,
-            .no_trace = !job->keep_failure && !job->keep_pass,
-            .interrupted = is_cancelled,
-            .interrupted_context = c,
-            .guards_off = record_guards_from_environment(),
-        };
-
-        for (int i = 0; i < SUITE_STREAM_COUNT; i++)
-            sink_reset(&c->sinks[i]);
-        code = record_run(&options, &result, &error);
-    }
-    if (code) {
-        fail_run(&c->report, code, &error);
-    } else {
-        c->report.statistics = result.statistics;
-        c->report.learned = result.learned;
-        if (!calibrate)
-            finish_run(c, test, &result);
-        record_result_done(&result);
-    }
-    free(arguments);
+    if (code)
+        fail_preparation(&c->report, code, &error);
 }
 
 static void serve(int fd, struct worker_context *c)
@@ -231,10 +365,7 @@ static void serve(int fd, struct worker_context *c)
             return;
         execute(c, &job);
         do {
-            n = send(fd, &c->report,
-                     offsetof(struct report, text) + c->report.reason_length +
-                         c->report.tail_length + c->report.notes_length,
-                     MSG_NOSIGNAL);
+            n = send(fd, &c->report, report_size(&c->report), MSG_NOSIGNAL);
         } while (n < 0 && errno == EINTR);
         if (n < 0)
             return;
@@ -256,6 +387,29 @@ static void settle(const struct worker *worker, pid_t parent)
     worker_pin(worker->cpu);
 }
 
+/* All that a worker does; its exit status. */
+static int work(int fd, const struct suite *suite, const struct run_options *options,
+                struct worker_control *control, const struct limits *limits)
+{
+    struct worker_context context = {
+        .suite = suite, .options = options, .control = control, .limits = *limits};
+
+    context.hooks = calloc(suite->count, sizeof(*context.hooks));
+    if (!context.hooks)
+        return 1;
+    for (int i = 0; i < SUITE_STREAM_COUNT; i++) {
+        if (sink_open(&context.sinks[i]))
+            return 1;
+    }
+    context.spill_directory = limits_spill_directory(options->out);
+    prepare_init(&context.prepare, suite);
+    serve(fd, &context);
+    for (size_t i = 0; i < suite->count; i++)
+        hooks_close(&context.hooks[i]);
+    prepare_done(&context.prepare);
+    return 0;
+}
+
 int worker_start(struct worker *worker, const struct suite *suite,
                  const struct run_options *options, const int *close_fds, size_t close_count)
 {
@@ -274,19 +428,17 @@ int worker_start(struct worker *worker, const struct suite *suite,
         return code;
     }
     if (pid == 0) {
-        struct worker_context context = {
-            .suite = suite, .options = options, .control = worker->control};
+        struct limits limits;
+        int cpus[1];
 
+        limits_default(options->jobs ? options->jobs : worker_cpus(cpus, 1), &limits);
+        if (options->memory_limit)
+            limits.memory = options->memory_limit;
         settle(worker, parent);
         close_fd(&pair[0]);
         for (size_t i = 0; i < close_count; i++)
             close(close_fds[i]);
-        for (int i = 0; i < SUITE_STREAM_COUNT; i++) {
-            if (sink_open(&context.sinks[i]))
-                _exit(1);
-        }
-        serve(pair[1], &context);
-        _exit(0);
+        _exit(work(pair[1], suite, options, worker->control, &limits));
     }
     close_fd(&pair[1]);
     worker->pid = pid;
@@ -315,11 +467,7 @@ int worker_receive(const struct worker *worker, struct report *ret)
         return 0;
     if (n < 0)
         return -errno;
-    if ((size_t)n < offsetof(struct report, text) ||
-        (size_t)n != offsetof(struct report, text) + ret->reason_length + ret->tail_length +
-                         ret->notes_length)
-        return -EBADMSG;
-    return 1;
+    return report_is_whole(ret, (size_t)n) ? 1 : -EBADMSG;
 }
 
 static void reap(struct worker *worker, int *ret_status)

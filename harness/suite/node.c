@@ -7,15 +7,19 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "harness/value/value.h"
+#include "recorder/base/bytes.h"
+#include "recorder/base/words.h"
 
 #define SHOWN_MAX 60
 /* libyaml takes time quadratic in the depth of nesting and in the number of anchors; no suite needs
  * either. */
 #define DEPTH_MAX 32
 #define ANCHORS_MAX 1000
+#define TEXT_COST 32 /* what a text takes beside its bytes */
 
 __attribute__((format(printf, 4, 0))) static int
 error_at(struct node_reader *r, size_t line, size_t column, const char *format, va_list args)
@@ -90,6 +94,21 @@ int node_expected(struct node_reader *r, const yaml_node_t *node, const char *ke
 
     describe(node, got, sizeof(got));
     return node_error(r, node, "%s: expected %s, got %s", key, expected, got);
+}
+
+int node_expected_of(struct node_reader *r, const yaml_node_t *node, const char *key,
+                     const char *expected, const char *const *names)
+{
+    const char *nearest = node->type == YAML_SCALAR_NODE
+                              ? words_nearest_of((const char *)node->data.scalar.value, names)
+                              : NULL;
+    char got[SHOWN_MAX + 16];
+
+    if (!nearest)
+        return node_expected(r, node, key, expected);
+    describe(node, got, sizeof(got));
+    return node_error(r, node, "%s: expected %s, got %s; did you mean '%s'?", key, expected, got,
+                      nearest);
 }
 
 /* Line and column of a byte offset: libyaml's reader errors (bad UTF-8) carry an offset alone. */
@@ -224,18 +243,29 @@ static int load_document(struct node_reader *r, yaml_parser_t *parser, const voi
 }
 
 int node_reader_init(struct node_reader *r, const char *path, const void *data, size_t length,
-                     struct rr_error *error)
+                     size_t *bytes, struct rr_error *error)
 {
     int code;
 
-    r->path = path;
-    r->error = error;
+    *r = (struct node_reader){.path = path, .bytes = bytes, .error = error};
     code = with_parser(r, data, length, check_events);
     return code ? code : with_parser(r, data, length, load_document);
 }
 
+void node_set_variables(struct node_reader *r, const struct node_variable *variables, size_t count)
+{
+    for (size_t i = 0; i < r->made_count; i++)
+        free(r->made[i]);
+    free(r->made);
+    r->made = NULL;
+    r->made_count = 0;
+    r->variables = variables;
+    r->variable_count = count;
+}
+
 void node_reader_done(struct node_reader *r)
 {
+    node_set_variables(r, NULL, 0);
     yaml_document_delete(&r->document);
 }
 
@@ -244,13 +274,109 @@ const yaml_node_t *node_root(struct node_reader *r)
     return yaml_document_get_root_node(&r->document);
 }
 
-int node_text(struct node_reader *r, const yaml_node_t *node, const char *key, const char *expected,
-              const char **ret)
+int node_raw_text(struct node_reader *r, const yaml_node_t *node, const char *key,
+                  const char *expected, const char **ret)
 {
     if (node->type != YAML_SCALAR_NODE || node_is_null(node))
         return node_expected(r, node, key, expected);
+    *r->bytes += node->data.scalar.length + TEXT_COST;
+    if (*r->bytes > NODE_BYTES_MAX)
+        return node_error(r, node,
+                          "%s: expected a suite of at most %u bytes with defaults, aliases and "
+                          "matrices written out",
+                          key, NODE_BYTES_MAX);
     *ret = (const char *)node->data.scalar.value;
     return 0;
+}
+
+static const char *variable_name(const void *context, size_t index)
+{
+    const struct node_reader *r = context;
+
+    return index < r->variable_count ? r->variables[index].name : NULL;
+}
+
+static int unknown_variable(struct node_reader *r, const yaml_node_t *node, const char *key,
+                            const char *name)
+{
+    const char *nearest = words_nearest(name, variable_name, r);
+    char hint[SHOWN_MAX * 2] = "";
+
+    if (nearest)
+        snprintf(hint, sizeof(hint), "; did you mean '${%.60s}'?", nearest);
+    return node_error(r, node,
+                      "%s: unknown variable '${%.60s}' in a test with a matrix%s (write $${ for a "
+                      "literal ${)",
+                      key, name, hint);
+}
+
+/* The value of the variable that `*at`, behind its "${", names; *at moves behind its "}". */
+static int look_up(struct node_reader *r, const yaml_node_t *node, const char *key, const char **at,
+                   const char **ret)
+{
+    size_t length = strcspn(*at, "}");
+    char name[SHOWN_MAX + 4];
+
+    if (!(*at)[length])
+        return node_error(r, node, "%s: expected '}' after '${%.60s' (write $${ for a literal ${)",
+                          key, *at);
+    snprintf(name, sizeof(name), "%.*s", (int)(length < SHOWN_MAX ? length : SHOWN_MAX), *at);
+    for (size_t i = 0; i < r->variable_count; i++) {
+        if (strcmp(r->variables[i].name, name) == 0 && strlen(name) == length) {
+            *ret = r->variables[i].value;
+            *at += length + 1;
+            return 0;
+        }
+    }
+    return unknown_variable(r, node, key, name);
+}
+
+/* A text of our own with the variables put in. */
+static int put_variables(struct node_reader *r, const yaml_node_t *node, const char *key,
+                         const char *text, const char **ret)
+{
+    struct bytes made;
+
+    bytes_init(&made);
+    while (*text) {
+        const char *value = NULL;
+        int code;
+
+        if (strncmp(text, "$${", 3) == 0) {
+            bytes_append(&made, "${", 2);
+            text += 3;
+        } else if (strncmp(text, "${", 2) == 0) {
+            text += 2;
+            code = look_up(r, node, key, &text, &value);
+            if (code) {
+                bytes_done(&made);
+                return code;
+            }
+            bytes_append(&made, value, strlen(value));
+        } else {
+            bytes_append(&made, text++, 1);
+        }
+    }
+    bytes_append(&made, "", 1);
+    *r->bytes += made.length;
+    r->made = realloc(r->made, (r->made_count + 1) * sizeof(*r->made));
+    if (!r->made)
+        abort();
+    r->made[r->made_count++] = (char *)made.data;
+    *ret = (const char *)made.data;
+    return 0;
+}
+
+int node_text(struct node_reader *r, const yaml_node_t *node, const char *key, const char *expected,
+              const char **ret)
+{
+    int code = node_raw_text(r, node, key, expected, ret);
+
+    if (code || !strstr(*ret, "${"))
+        return code;
+    if (r->defer)
+        return NODE_DEFERRED;
+    return r->variables ? put_variables(r, node, key, *ret, ret) : 0;
 }
 
 int node_u64(struct node_reader *r, const yaml_node_t *node, const char *key, const char *expected,
@@ -281,6 +407,47 @@ int node_duration(struct node_reader *r, const yaml_node_t *node, const char *ke
     return 0;
 }
 
+int node_size(struct node_reader *r, const yaml_node_t *node, const char *key, uint64_t *ret_bytes)
+{
+    static const char expected[] = "a size such as 512K, 64M, 2G or none";
+    const char *text;
+    int code = node_text(r, node, key, expected, &text);
+
+    if (code)
+        return code;
+    if (value_parse_size(text, ret_bytes))
+        return node_expected(r, node, key, expected);
+    return 0;
+}
+
+int node_choice(struct node_reader *r, const yaml_node_t *node, const char *key,
+                const char *expected, const char *const *names, int *ret)
+{
+    const char *text;
+    int code = node_text(r, node, key, expected, &text);
+
+    if (code)
+        return code;
+    for (int i = 0; names[i]; i++) {
+        if (strcmp(names[i], text) == 0) {
+            *ret = i;
+            return 0;
+        }
+    }
+    return node_expected_of(r, node, key, expected, names);
+}
+
+int node_bool(struct node_reader *r, const yaml_node_t *node, const char *key, bool *ret)
+{
+    static const char *const names[] = {"false", "true", NULL};
+    int index;
+    int code = node_choice(r, node, key, "true or false", names, &index);
+
+    if (code == 0)
+        *ret = index == 1;
+    return code;
+}
+
 static const yaml_node_t *node_at(struct node_reader *r, int index)
 {
     return yaml_document_get_node(&r->document, index);
@@ -294,8 +461,8 @@ static const char *key_name(const void *context, size_t index)
 static int unknown_key(struct node_reader *r, const yaml_node_t *node, const char *what,
                        const char *name, const struct node_key *keys)
 {
-    const char *nearest = value_nearest(name, key_name, keys);
-    char known[512] = "";
+    const char *nearest = words_nearest(name, key_name, keys);
+    char known[640] = "";
     size_t used = 0;
 
     if (strcmp(name, "<<") == 0)
@@ -303,15 +470,16 @@ static int unknown_key(struct node_reader *r, const yaml_node_t *node, const cha
                           "<<: merge keys are not supported; expected the keys written "
                           "out, or common ones under 'defaults'");
     if (nearest)
-        return node_error(r, node, "%.60s: unknown key in %s; expected '%s'?", name, what, nearest);
+        return node_error(r, node, "unknown key '%.60s' in %s; did you mean '%s'?", name, what,
+                          nearest);
     for (size_t i = 0; keys[i].name && used < sizeof(known); i++)
         used += (size_t)snprintf(known + used, sizeof(known) - used, "%s%s", i ? ", " : "",
                                  keys[i].name);
-    return node_error(r, node, "%.60s: unknown key in %s; expected one of %s", name, what, known);
+    return node_error(r, node, "unknown key '%.60s' in %s; expected one of %s", name, what, known);
 }
 
 int node_mapping(struct node_reader *r, const yaml_node_t *node, const char *what,
-                 const struct node_key *keys, void *target, uint64_t *seen)
+                 const struct node_key *keys, void *target)
 {
     uint64_t found = 0;
 
@@ -322,7 +490,7 @@ int node_mapping(struct node_reader *r, const yaml_node_t *node, const char *wha
         const yaml_node_t *key = node_at(r, pair->key);
         const char *name;
         size_t i = 0;
-        int code = node_text(r, key, what, "a key", &name);
+        int code = node_raw_text(r, key, what, "a key", &name);
 
         if (code)
             return code;
@@ -334,12 +502,32 @@ int node_mapping(struct node_reader *r, const yaml_node_t *node, const char *wha
             return node_error(r, key, "%s: expected once in %s, got a second time", name, what);
         found |= 1ull << i;
         code = keys[i].read(r, name, node_at(r, pair->value), target);
-        if (code)
+        if (code && code != NODE_DEFERRED)
             return code;
     }
-    if (seen)
-        *seen = found;
     return 0;
+}
+
+const yaml_node_t *node_get(struct node_reader *r, const yaml_node_t *mapping, const char *key)
+{
+    if (mapping->type != YAML_MAPPING_NODE)
+        return NULL;
+    for (const yaml_node_pair_t *pair = mapping->data.mapping.pairs.start;
+         pair < mapping->data.mapping.pairs.top; pair++) {
+        const yaml_node_t *name = node_at(r, pair->key);
+
+        if (name->type == YAML_SCALAR_NODE &&
+            strcmp((const char *)name->data.scalar.value, key) == 0)
+            return node_at(r, pair->value);
+    }
+    return NULL;
+}
+
+size_t node_count(const yaml_node_t *node)
+{
+    if (node->type != YAML_SEQUENCE_NODE)
+        return 0;
+    return (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
 }
 
 int node_list(struct node_reader *r, const yaml_node_t *node, const char *key, const char *expected,

@@ -1,518 +1,96 @@
-/* The keys of a suite file, one row each, and what their values may be. `defaults` is read into
- * every test before the test's own keys, so a test's key replaces the default (env: is added to).
- */
+/* The keys of a suite file, and how its tests are made: `defaults` is read into every test before
+ * the test's own keys, so a test's key replaces the default (env: is added to); a test with a
+ * matrix is read once for each combination. */
 #include "harness/suite/schema.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness/value/value.h"
-#include "recorder/syscalls/syscalls.h"
-
 #define DEFAULT_RUNS 200
 #define DEFAULT_TIMEOUT_NS 30000000000ull
-#define COMMAND_MAX 4096
-#define ENVIRONMENT_MAX 1024
-#define INJECTIONS_MAX 64
-#define SEEDS_MAX 100000
-#define TESTS_MAX 10000
-#define NAME_MAX_BYTES 200
+#define DEFAULT_SETUP_TIMEOUT_NS 60000000000ull
+#define SEARCH_MAX 1000
+#define INCLUDES_MAX 100
 
-static void replace(char **place, const char *text)
-{
-    free(*place);
-    *place = suite_strdup(text);
-}
-
-static void mark(const yaml_node_t *node, size_t *line, size_t *column)
-{
-    *line = node->start_mark.line + 1;
-    *column = node->start_mark.column + 1;
-}
-
-/* --- scalars ---------------------------------------------------------------------------------- */
-
-static int read_name(struct node_reader *r, const char *key, const yaml_node_t *node, void *target)
-{
-    static const char expected[] = "a name (it becomes a folder: 1 to 200 bytes, no '/', no "
-                                   "control characters, not starting with '.')";
-    struct suite_test *test = target;
-    const char *text;
-    int code = node_text(r, node, key, expected, &text);
-
-    if (code)
-        return code;
-    if (!*text || strlen(text) > NAME_MAX_BYTES || *text == '.' || strchr(text, '/'))
-        return node_expected(r, node, key, expected);
-    for (const char *at = text; *at; at++) {
-        if ((unsigned char)*at < 0x20 || *at == 0x7f)
-            return node_expected(r, node, key, expected);
-    }
-    replace(&test->name, text);
-    return 0;
-}
-
-static int read_directory(struct node_reader *r, const char *key, const yaml_node_t *node,
-                          void *target)
-{
-    struct suite_test *test = target;
-    const char *text;
-    int code = node_text(r, node, key, "a directory, relative to the suite file", &text);
-
-    if (code)
-        return code;
-    mark(node, &test->directory_line, &test->directory_column);
-    replace(&test->directory, text);
-    return 0;
-}
-
-static int read_stdin(struct node_reader *r, const char *key, const yaml_node_t *node, void *target)
-{
-    struct suite_test *test = target;
-    const char *text;
-    int code = node_text(r, node, key, "a file, relative to the suite file", &text);
-
-    if (code)
-        return code;
-    mark(node, &test->stdin_line, &test->stdin_column);
-    replace(&test->stdin_file, text);
-    return 0;
-}
-
-static int read_runs(struct node_reader *r, const char *key, const yaml_node_t *node, void *target)
-{
-    struct suite_test *test = target;
-
-    return node_u64(r, node, key, "a number of runs from 1 to 1000000000", 1, SUITE_RUNS_MAX,
-                    &test->runs);
-}
-
-static int read_seed(struct node_reader *r, const char *key, const yaml_node_t *node, void *target)
-{
-    struct suite_test *test = target;
-
-    if (node_u64(r, node, key, "a number from 0 to 2^64-1", 0, UINT64_MAX, &test->seed))
-        return -EINVAL;
-    test->has_seed = true;
-    free(test->seeds);
-    test->seeds = NULL;
-    test->seed_count = 0;
-    return 0;
-}
-
-static int read_one_seed(struct node_reader *r, const char *key, const yaml_node_t *node,
-                         size_t index, void *target)
-{
-    struct suite_test *test = target;
-
-    return node_u64(r, node, key, "a number from 0 to 2^64-1", 0, UINT64_MAX, &test->seeds[index]);
-}
-
-static int read_seeds(struct node_reader *r, const char *key, const yaml_node_t *node, void *target)
-{
-    static const char expected[] = "a list of run seeds such as [7, 11]";
-    struct suite_test *test = target;
-    size_t count;
-
-    if (node->type != YAML_SEQUENCE_NODE ||
-        node->data.sequence.items.top == node->data.sequence.items.start)
-        return node_expected(r, node, key, expected);
-    count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
-    free(test->seeds);
-    test->seeds = suite_calloc(count, sizeof(*test->seeds));
-    test->seed_count = count;
-    test->has_seed = false;
-    return node_list(r, node, key, expected, SEEDS_MAX, read_one_seed, test);
-}
-
-static int read_strategy(struct node_reader *r, const char *key, const yaml_node_t *node,
-                         void *target)
-{
-    struct suite_test *test = target;
-    const char *text;
-    int code = node_text(r, node, key, suite_strategy_list(), &text);
-
-    if (code)
-        return code;
-    if (suite_strategy_by_name(text) == SUITE_STRATEGY_UNKNOWN)
-        return node_expected(r, node, key, suite_strategy_list());
-    test->strategy = suite_strategy_by_name(text);
-    return 0;
-}
-
-static int read_patching(struct node_reader *r, const char *key, const yaml_node_t *node,
-                         void *target)
-{
-    static const char expected[] = "static, lazy or off";
-    struct suite_test *test = target;
-    const char *text;
-    int code = node_text(r, node, key, expected, &text);
-
-    if (code)
-        return code;
-    code = record_patching_by_name(text);
-    if (code < 0)
-        return node_expected(r, node, key, expected);
-    test->patching = (enum record_patching)code;
-    return 0;
-}
-
-static int read_timeout(struct node_reader *r, const char *key, const yaml_node_t *node,
-                        void *target)
-{
-    struct suite_test *test = target;
-
-    return node_duration(r, node, key, &test->timeout_ns);
-}
-
-static int read_virtual_timeout(struct node_reader *r, const char *key, const yaml_node_t *node,
-                                void *target)
-{
-    struct suite_test *test = target;
-
-    return node_duration(r, node, key, &test->virtual_timeout_ns);
-}
-
-static int read_clock(struct node_reader *r, const char *key, const yaml_node_t *node, void *target)
-{
-    struct suite_test *test = target;
-    const char *text;
-    int code = node_text(r, node, key, "virtual or real", &text);
-
-    if (code)
-        return code;
-    test->real_clock = strcmp(text, "real") == 0;
-    if (!test->real_clock && strcmp(text, "virtual") != 0)
-        return node_expected(r, node, key, "virtual or real");
-    return 0;
-}
-
-/* --- command and environment -------------------------------------------------------------------
- */
-
-static int read_word(struct node_reader *r, const char *key, const yaml_node_t *node, size_t index,
-                     void *target)
-{
-    struct suite_test *test = target;
-    const char *text;
-    int code = node_text(r, node, key, "a text (quote what is not meant as null)", &text);
-
-    if (code)
-        return code;
-    if (index == 0) {
-        if (!*text)
-            return node_expected(r, node, key, "a program's name or path");
-        mark(node, &test->command_line, &test->command_column);
-    }
-    test->command[index] = suite_strdup(text);
-    return 0;
-}
-
-static int read_command(struct node_reader *r, const char *key, const yaml_node_t *node,
-                        void *target)
-{
-    static const char expected[] = "a list such as [\"./program\", \"--option\"]";
-    struct suite_test *test = target;
-    size_t count;
-
-    if (node->type != YAML_SEQUENCE_NODE ||
-        node->data.sequence.items.top == node->data.sequence.items.start)
-        return node_expected(r, node, key, expected);
-    count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
-    suite_strings_free(test->command);
-    test->command = suite_calloc(count + 1, sizeof(*test->command));
-    return node_list(r, node, key, expected, COMMAND_MAX, read_word, test);
-}
-
-/* The variables of one mapping must differ; a test's replace those of `defaults`. `fresh` is where
- * this mapping's own variables begin. */
-struct environment_target {
-    struct suite_test *test;
-    size_t count; /* variables in test->environment */
-    size_t fresh;
+struct suite_target {
+    struct schema_load *load;
+    struct suite_file *file;
+    const yaml_node_t *defaults;
+    const yaml_node_t *tests;
+    const yaml_node_t *includes;
 };
 
-static int read_variable(struct node_reader *r, const yaml_node_t *name_node, const char *name,
-                         const yaml_node_t *value, void *target)
+struct suite_position suite_position_of(const yaml_node_t *node)
 {
-    struct environment_target *t = target;
-    char **environment = t->test->environment;
-    size_t length = strlen(name);
-    const char *text;
-    char *entry;
-    int code;
+    return (struct suite_position){node->start_mark.line + 1, node->start_mark.column + 1};
+}
 
-    if (length == 0 || strchr(name, '='))
-        return node_expected(r, name_node, "env", "a variable's name");
-    code = node_text(r, value, name, "a text (quote what is not meant as null)", &text);
-    if (code)
+int schema_problem(struct schema_load *load, const struct rr_error *error, int code)
+{
+    if (!load->problems)
         return code;
-    entry = suite_calloc(length + strlen(text) + 2, 1);
-    memcpy(entry, name, length);
-    entry[length] = '=';
-    memcpy(entry + length + 1, text, strlen(text) + 1);
-    for (size_t i = 0; i < t->count; i++) {
-        if (strncmp(environment[i], entry, length + 1) != 0)
-            continue;
-        if (i >= t->fresh) {
-            free(entry);
-            return node_error(r, name_node, "%.60s: expected once in env, got a second time", name);
-        }
-        free(environment[i]);
-        environment[i] = entry;
-        return 0;
-    }
-    environment[t->count++] = entry;
+    bytes_append(load->problems, error->message, strlen(error->message));
+    bytes_append(load->problems, "\n", 1);
     return 0;
-}
-
-static int read_environment(struct node_reader *r, const char *key, const yaml_node_t *node,
-                            void *target)
-{
-    struct suite_test *test = target;
-    struct environment_target t = {.test = test};
-    char **old = test->environment;
-
-    while (old && old[t.count])
-        t.count++;
-    t.fresh = t.count;
-    test->environment = suite_calloc(t.count + ENVIRONMENT_MAX + 1, sizeof(*old));
-    for (size_t i = 0; i < t.count; i++)
-        test->environment[i] = old[i];
-    free(old);
-    return node_pairs(r, node, key, "a mapping such as {NAME: \"value\"}", ENVIRONMENT_MAX,
-                      read_variable, &t);
-}
-
-/* --- injections ----------------------------------------------------------------------------------
- */
-
-static int read_injection_field(struct node_reader *r, const char *key, const yaml_node_t *node,
-                                void *target)
-{
-    struct rr_error error;
-    const char *text;
-    int code = node_text(r, node, key, "a value", &text);
-
-    if (code)
-        return code;
-    if (value_injection_set(target, key, text, &error))
-        return node_error(r, node, "%s", error.message);
-    return 0;
-}
-
-static const struct node_key injection_keys[] = {
-    {"signal", read_injection_field},
-    {"at", read_injection_field},
-    {"probability", read_injection_field},
-    {"limit", read_injection_field},
-    {NULL, NULL},
-};
-
-static int read_injection(struct node_reader *r, const char *key, const yaml_node_t *node,
-                          size_t index, void *target)
-{
-    struct suite_test *test = target;
-    struct record_injection injection;
-    struct rr_error error;
-    int code;
-
-    (void)index;
-    value_injection_init(&injection);
-    code = node_mapping(r, node, key, injection_keys, &injection, NULL);
-    if (code)
-        return code;
-    if (value_injection_finish(&injection, &error))
-        return node_error(r, node, "inject: %s", error.message);
-    test->injections[test->injection_count++] = injection;
-    return 0;
-}
-
-static int read_inject(struct node_reader *r, const char *key, const yaml_node_t *node,
-                       void *target)
-{
-    struct suite_test *test = target;
-
-    free(test->injections);
-    test->injections = suite_calloc(INJECTIONS_MAX, sizeof(*test->injections));
-    test->injection_count = 0;
-    return node_list(r, node, key, "a list such as [{signal: SIGUSR1, at: futex}]", INJECTIONS_MAX,
-                     read_injection, test);
-}
-
-/* --- expectations --------------------------------------------------------------------------------
- */
-
-static int read_exit(struct node_reader *r, const char *key, const yaml_node_t *node, void *target)
-{
-    struct suite_expect *expect = target;
-    uint64_t status;
-    int code = node_u64(r, node, key, "an exit status from 0 to 255", 0, 255, &status);
-
-    if (code == 0)
-        expect->exit_status = (int)status;
-    return code;
-}
-
-static int read_signal(struct node_reader *r, const char *key, const yaml_node_t *node,
-                       void *target)
-{
-    static const char expected[] = "a signal such as SIGABRT";
-    struct suite_expect *expect = target;
-    const char *text;
-    int code = node_text(r, node, key, expected, &text);
-
-    if (code)
-        return code;
-    expect->signal = syscall_signal_by_name(text);
-    if (expect->signal <= 0)
-        return node_expected(r, node, key, expected);
-    expect->exit_status = -1;
-    return 0;
-}
-
-static struct suite_output *output_of(struct suite_expect *expect, const char *key)
-{
-    return &expect->output[strncmp(key, "stderr", 6) == 0 ? SUITE_STDERR : SUITE_STDOUT];
-}
-
-static int read_contains(struct node_reader *r, const char *key, const yaml_node_t *node,
-                         void *target)
-{
-    const char *text;
-    int code = node_text(r, node, key, "a text that must occur in the output", &text);
-
-    if (code == 0)
-        replace(&output_of(target, key)->contains, text);
-    return code;
-}
-
-static int read_exact(struct node_reader *r, const char *key, const yaml_node_t *node, void *target)
-{
-    const char *text;
-    int code = node_text(r, node, key, "the whole output as a text (\"\" for none)", &text);
-
-    if (code == 0)
-        replace(&output_of(target, key)->exact, text);
-    return code;
-}
-
-static int read_pattern(struct node_reader *r, const char *key, const yaml_node_t *node,
-                        void *target)
-{
-    struct suite_output *output = output_of(target, key);
-    const char *text;
-    char problem[128];
-    int code = node_text(r, node, key, "a regular expression", &text);
-
-    if (code)
-        return code;
-    code = regcomp(&output->regex, text, REG_EXTENDED | REG_NEWLINE | REG_NOSUB);
-    if (code) {
-        regerror(code, &output->regex, problem, sizeof(problem));
-        return node_error(r, node, "%s: expected an extended regular expression: %s", key, problem);
-    }
-    replace(&output->pattern, text);
-    return 0;
-}
-
-static const struct node_key expect_keys[] = {
-    {"exit", read_exit},          {"signal", read_signal},        {"stdout", read_contains},
-    {"stdout_exact", read_exact}, {"stdout_regex", read_pattern}, {"stderr", read_contains},
-    {"stderr_exact", read_exact}, {"stderr_regex", read_pattern}, {NULL, NULL},
-};
-
-static void expect_init(struct suite_expect *expect)
-{
-    memset(expect, 0, sizeof(*expect));
-}
-
-static int read_expect(struct node_reader *r, const char *key, const yaml_node_t *node,
-                       void *target)
-{
-    struct suite_test *test = target;
-    uint64_t seen;
-    int code;
-
-    for (int i = 0; i < SUITE_STREAM_COUNT; i++)
-        suite_output_done(&test->expect.output[i]);
-    expect_init(&test->expect);
-    code = node_mapping(r, node, key, expect_keys, &test->expect, &seen);
-    if (code == 0 && (seen & 3) == 3)
-        return node_error(r, node, "expect: expected either exit or signal, got both");
-    return code;
 }
 
 /* --- tests ---------------------------------------------------------------------------------------
  */
 
-static int refuse_name(struct node_reader *r, const char *key, const yaml_node_t *node,
-                       void *target)
-{
-    (void)target;
-    return node_error(r, node, "%s: expected in a test, not in defaults: names are unique", key);
-}
-
-#define KEY_SEED 1
-#define KEY_SEEDS 2
-#define SHARED_KEYS                                                                    \
-    {"seed", read_seed}, {"seeds", read_seeds}, {"command", read_command},             \
-        {"env", read_environment}, {"cwd", read_directory}, {"stdin", read_stdin},     \
-        {"runs", read_runs}, {"strategy", read_strategy}, {"patching", read_patching}, \
-        {"timeout", read_timeout}, {"virtual_timeout", read_virtual_timeout},          \
-        {"inject", read_inject}, {"clock", read_clock}, {"expect", read_expect},       \
-    {                                                                                  \
-        NULL, NULL                                                                     \
-    }
-
-static const struct node_key test_keys[] = {{"name", read_name}, SHARED_KEYS};
-static const struct node_key defaults_keys[] = {{"name", refuse_name}, SHARED_KEYS};
-
-static void test_init(struct suite_test *test)
+static void test_init(struct suite_test *test, const struct suite_file *file)
 {
     memset(test, 0, sizeof(*test));
+    test->file = file;
     test->runs = DEFAULT_RUNS;
     test->strategy = SUITE_STRATEGY_AUTO;
     test->timeout_ns = DEFAULT_TIMEOUT_NS;
-    expect_init(&test->expect);
+    test->setup_timeout_ns = DEFAULT_SETUP_TIMEOUT_NS;
+    schema_expect_init(&test->expect);
 }
-
-struct suite_target {
-    struct suite *suite;
-    const yaml_node_t *defaults;
-    const yaml_node_t *tests;
-    size_t search_count;
-};
 
 static int read_keys(struct node_reader *r, const yaml_node_t *node, const char *what,
                      const struct node_key *keys, struct suite_test *test)
 {
-    uint64_t seen;
-    int code = node_mapping(r, node, what, keys, test, &seen);
+    static const char *const pairs[][2] = {{"seed", "seeds"}, {"stdin", "stdin_text"}};
+    int code = node_mapping(r, node, what, keys, test);
 
-    if (code == 0 && (seen & (1 << KEY_SEED)) && (seen & (1 << KEY_SEEDS)))
-        return node_error(r, node, "%s: expected either seed or seeds, got both", what);
+    for (size_t i = 0; i < 2 && code == 0; i++) {
+        if (node_get(r, node, pairs[i][0]) && node_get(r, node, pairs[i][1]))
+            return node_error(r, node, "%s: expected either %s or %s, got both", what, pairs[i][0],
+                              pairs[i][1]);
+    }
     return code;
 }
 
-static int read_test(struct node_reader *r, const char *key, const yaml_node_t *node, size_t index,
-                     void *target)
+static int add_suffix(struct node_reader *r, const yaml_node_t *node, struct suite_test *test,
+                      const char *suffix)
 {
-    struct suite_target *t = target;
-    struct suite_test *test = &t->suite->tests[index];
+    char *name = suite_format("%s%s", test->name, suffix);
+
+    free(test->name);
+    test->name = name;
+    if (strlen(name) > SUITE_NAME_MAX)
+        return node_error(r, node,
+                          "matrix: expected names of at most %d bytes with the values in them, got "
+                          "'%.200s...'",
+                          SUITE_NAME_MAX, name);
+    return 0;
+}
+
+static int read_into(struct node_reader *r, const yaml_node_t *node, struct suite_target *t,
+                     const char *suffix, struct suite_test *test)
+{
     int code = 0;
 
-    test_init(test);
-    t->suite->count = index + 1;
     if (t->defaults)
-        code = read_keys(r, t->defaults, "defaults", defaults_keys, test);
+        code = read_keys(r, t->defaults, "defaults", schema_defaults_keys, test);
     if (code == 0)
-        code = read_keys(r, node, key, test_keys, test);
+        code = read_keys(r, node, "tests", schema_test_keys, test);
     if (code)
         return code;
-    mark(node, &test->line, &test->column);
+    test->line = node->start_mark.line + 1;
+    test->column = node->start_mark.column + 1;
     if (!test->name)
         return node_error(r, node, "name: missing in this test; expected a unique name");
     if (!test->command)
@@ -520,8 +98,73 @@ static int read_test(struct node_reader *r, const char *key, const yaml_node_t *
                           "command: missing in test '%s'; expected a list such as "
                           "[\"./program\", \"--option\"]",
                           test->name);
+    return suffix ? add_suffix(r, node, test, suffix) : 0;
+}
+
+static int add_test(struct node_reader *r, const yaml_node_t *node, struct suite_target *t,
+                    const char *suffix)
+{
+    struct suite *suite = t->load->suite;
+    struct suite_test test;
+    int code;
+
+    if (suite->count == SUITE_TESTS_MAX)
+        return node_error(r, node, "tests: expected at most %d tests, matrices written out",
+                          SUITE_TESTS_MAX);
+    test_init(&test, t->file);
+    code = read_into(r, node, t, suffix, &test);
+    if (code) {
+        suite_test_done(&test);
+        return code;
+    }
+    if (suite->count == t->load->capacity) {
+        t->load->capacity = t->load->capacity ? t->load->capacity * 2 : 16;
+        suite->tests = realloc(suite->tests, t->load->capacity * sizeof(*suite->tests));
+        if (!suite->tests)
+            abort();
+    }
+    suite->tests[suite->count++] = test;
     return 0;
 }
+
+static int add_combinations(struct node_reader *r, const yaml_node_t *node, struct suite_target *t,
+                            struct matrix *matrix)
+{
+    const struct node_variable *variables;
+    const char *suffix;
+    size_t count;
+    int code = 0;
+
+    while (code == 0 && matrix_next(matrix, &variables, &count, &suffix)) {
+        node_set_variables(r, variables, count);
+        code = add_test(r, node, t, suffix);
+    }
+    node_set_variables(r, NULL, 0);
+    return code;
+}
+
+static int read_test(struct node_reader *r, const char *key, const yaml_node_t *node, size_t index,
+                     void *target)
+{
+    struct suite_target *t = target;
+    const yaml_node_t *matrix_node = node_get(r, node, "matrix");
+    struct matrix *matrix = NULL;
+    int code = 0;
+
+    (void)key;
+    (void)index;
+    if (!matrix_node && t->defaults)
+        matrix_node = node_get(r, t->defaults, "matrix");
+    if (matrix_node)
+        code = matrix_read(r, matrix_node, &matrix);
+    if (code == 0)
+        code = matrix ? add_combinations(r, node, t, matrix) : add_test(r, node, t, NULL);
+    matrix_free(matrix);
+    return code ? schema_problem(t->load, r->error, code) : 0;
+}
+
+/* --- the top -------------------------------------------------------------------------------------
+ */
 
 static int read_version(struct node_reader *r, const char *key, const yaml_node_t *node,
                         void *target)
@@ -532,16 +175,41 @@ static int read_version(struct node_reader *r, const char *key, const yaml_node_
     return node_u64(r, node, key, "1 (the only version there is)", 1, 1, &version);
 }
 
+static int read_suite_name(struct node_reader *r, const char *key, const yaml_node_t *node,
+                           void *target)
+{
+    struct suite_target *t = target;
+    const char *text;
+    int code = node_text(r, node, key, "a name for reports", &text);
+
+    if (code)
+        return code;
+    if (!*text)
+        return node_expected(r, node, key, "a name for reports");
+    if (t->load->depth == 0) /* that of an included file names nothing */
+        suite_replace(&t->load->suite->name, text);
+    return 0;
+}
+
+/* Mistakes are told once, here, and not for every test; what depends on a matrix is left to them.
+ */
 static int read_defaults(struct node_reader *r, const char *key, const yaml_node_t *node,
                          void *target)
 {
+    const yaml_node_t *matrix_node = node_get(r, node, "matrix");
     struct suite_target *t = target;
+    struct matrix *matrix = NULL;
     struct suite_test scratch;
     int code;
 
-    test_init(&scratch);
-    code = read_keys(r, node, key, defaults_keys, &scratch);
+    test_init(&scratch, t->file);
+    r->defer = true;
+    code = read_keys(r, node, key, schema_defaults_keys, &scratch);
+    r->defer = false;
     suite_test_done(&scratch);
+    if (code == 0 && matrix_node)
+        code = matrix_read(r, matrix_node, &matrix);
+    matrix_free(matrix);
     t->defaults = node;
     return code;
 }
@@ -550,8 +218,7 @@ static int read_tests(struct node_reader *r, const char *key, const yaml_node_t 
 {
     struct suite_target *t = target;
 
-    if (node->type != YAML_SEQUENCE_NODE ||
-        node->data.sequence.items.top == node->data.sequence.items.start)
+    if (node_count(node) == 0)
         return node_expected(r, node, key, "a list of at least one test");
     t->tests = node;
     return 0;
@@ -560,20 +227,13 @@ static int read_tests(struct node_reader *r, const char *key, const yaml_node_t 
 static int read_search_item(struct node_reader *r, const char *key, const yaml_node_t *node,
                             size_t index, void *target)
 {
-    struct suite *suite = target;
+    struct suite_file *file = target;
     const char *text;
     int code = node_text(r, node, key, "a directory, relative to the suite file", &text);
-    size_t size;
 
-    if (code)
-        return code;
-    size = strlen(suite->directory) + strlen(text) + 2;
-    suite->search[index] = suite_calloc(size, 1);
-    if (*text == '/')
-        snprintf(suite->search[index], size, "%s", text);
-    else
-        snprintf(suite->search[index], size, "%s/%s", suite->directory, text);
-    return 0;
+    if (code == 0)
+        file->search[index] = suite_absolute(file->directory, text);
+    return code;
 }
 
 static int read_search(struct node_reader *r, const char *key, const yaml_node_t *node,
@@ -581,20 +241,49 @@ static int read_search(struct node_reader *r, const char *key, const yaml_node_t
 {
     struct suite_target *t = target;
 
-    if (node->type == YAML_SEQUENCE_NODE)
-        t->suite->search = suite_calloc(
-            (size_t)(node->data.sequence.items.top - node->data.sequence.items.start) + 1,
-            sizeof(char *));
-    return node_list(r, node, key, "a list of directories, relative to the suite file", 1000,
-                     read_search_item, t->suite);
+    t->file->search = suite_calloc(node_count(node) + 1, sizeof(char *));
+    return node_list(r, node, key, "a list of directories, relative to the suite file", SEARCH_MAX,
+                     read_search_item, t->file);
 }
 
-static const struct node_key suite_keys[] = {
-    {"version", read_version},
-    {"defaults", read_defaults},
-    {"search", read_search},
-    {"tests", read_tests},
-    {NULL, NULL},
+static int note_includes(struct node_reader *r, const char *key, const yaml_node_t *node,
+                         void *target)
+{
+    struct suite_target *t = target;
+
+    if (node_count(node) == 0)
+        return node_expected(r, node, key, "a list of suite files such as [other.yaml]");
+    t->includes = node;
+    return 0;
+}
+
+static int read_include(struct node_reader *r, const char *key, const yaml_node_t *node,
+                        size_t index, void *target)
+{
+    static const char expected[] = "a suite file, relative to this one";
+    struct suite_target *t = target;
+    const char *text;
+    int code = node_text(r, node, key, expected, &text);
+
+    (void)index;
+    if (code == 0 && !*text)
+        code = node_expected(r, node, key, expected);
+    if (code == 0)
+        code = schema_include(r, node, t->load, t->file, text);
+    return code ? schema_problem(t->load, r->error, code) : 0;
+}
+
+const struct node_key schema_suite_keys[] = {
+    {"version", read_version, "version", "1. Required."},
+    {"name", read_suite_name, "words", "A name of the suite, for reports. Default: its path."},
+    {"include", note_includes, "includes",
+     "Suite files, relative to this one, whose tests come before this one's. Each has its own "
+     "defaults and search, and paths relative to itself."},
+    {"defaults", read_defaults, "defaults", "Keys for all tests of this file."},
+    {"search", read_search, "paths",
+     "Folders, relative to the suite file, in which bare names of programs are looked for."},
+    {"tests", read_tests, "tests", "The tests. Required, unless there is an `include`."},
+    {NULL, NULL, NULL, NULL},
 };
 
 static int compare_names(const void *a, const void *b)
@@ -603,11 +292,12 @@ static int compare_names(const void *a, const void *b)
     const struct suite_test *const *y = b;
     int order = strcmp((*x)->name, (*y)->name);
 
-    return order ? order : ((*x)->line > (*y)->line) - ((*x)->line < (*y)->line);
+    return order ? order : (*x > *y) - (*x < *y);
 }
 
-static int check_names(struct node_reader *r, const struct suite *suite)
+static int check_names(struct schema_load *load, struct rr_error *error)
 {
+    const struct suite *suite = load->suite;
     const struct suite_test **sorted = suite_calloc(suite->count, sizeof(*sorted));
     int code = 0;
 
@@ -615,36 +305,39 @@ static int check_names(struct node_reader *r, const struct suite *suite)
         sorted[i] = &suite->tests[i];
     qsort(sorted, suite->count, sizeof(*sorted), compare_names);
     for (size_t i = 1; i < suite->count && code == 0; i++) {
-        if (strcmp(sorted[i]->name, sorted[i - 1]->name) == 0)
-            code = rr_error_set(r->error, -EINVAL,
-                                "%s:%zu:%zu: name: expected a unique name, got '%s' again (first "
-                                "on line %zu)",
-                                r->path, sorted[i]->line, sorted[i]->column, sorted[i]->name,
-                                sorted[i - 1]->line);
+        const struct suite_test *first = sorted[i - 1], *again = sorted[i];
+
+        if (strcmp(again->name, first->name) != 0)
+            continue;
+        code = rr_error_set(error, -EINVAL,
+                            "%s:%zu:%zu: name: expected a unique name, got '%s' again (first on "
+                            "line %zu%s%s)",
+                            again->file->path, again->line, again->column, again->name, first->line,
+                            first->file == again->file ? "" : " of ",
+                            first->file == again->file ? "" : first->file->path);
+        code = schema_problem(load, error, code);
     }
     free(sorted);
     return code;
 }
 
-int schema_read(struct node_reader *r, struct suite *suite)
+int schema_read(struct node_reader *r, struct schema_load *load)
 {
-    struct suite_target t = {.suite = suite};
+    struct suite *suite = load->suite;
+    struct suite_target t = {.load = load, .file = suite->files[suite->file_count - 1]};
     const yaml_node_t *root = node_root(r);
-    uint64_t seen;
-    size_t count;
-    int code = node_mapping(r, root, "the suite", suite_keys, &t, &seen);
+    int code = node_mapping(r, root, "the suite", schema_suite_keys, &t);
 
     if (code)
         return code;
-    if (!(seen & 1))
+    if (!node_get(r, root, "version"))
         return node_error(r, root, "version: missing in the suite; expected 'version: 1'");
-    if (!t.tests)
+    if (!t.tests && !t.includes)
         return node_error(r, root, "tests: missing in the suite; expected a list of tests");
-    count = (size_t)(t.tests->data.sequence.items.top - t.tests->data.sequence.items.start);
-    if (count > TESTS_MAX)
-        return node_error(r, t.tests, "tests: expected at most %d tests, got %zu", TESTS_MAX,
-                          count);
-    suite->tests = suite_calloc(count, sizeof(*suite->tests));
-    code = node_list(r, t.tests, "tests", "a list of tests", TESTS_MAX, read_test, &t);
-    return code ? code : check_names(r, suite);
+    if (t.includes)
+        code = node_list(r, t.includes, "include", "a list of suite files", INCLUDES_MAX,
+                         read_include, &t);
+    if (code == 0 && t.tests)
+        code = node_list(r, t.tests, "tests", "a list of tests", SUITE_TESTS_MAX, read_test, &t);
+    return code || load->depth > 0 ? code : check_names(load, r->error);
 }

@@ -1,21 +1,20 @@
-/* A suite's memory, its file, and the programs it names. */
+/* A suite's memory and its files. */
 #include "harness/suite/suite.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "harness/suite/schema.h"
 #include "recorder/base/bytes.h"
 #include "recorder/base/file.h"
 
 #define SUITE_BYTES_MAX (4 << 20)
-
-extern char **environ;
+#define SUITE_FILES_MAX 200
 
 char *suite_strdup(const char *text)
 {
@@ -42,6 +41,33 @@ void suite_strings_free(char **strings)
     free(strings);
 }
 
+char *suite_format(const char *format, ...)
+{
+    va_list args;
+    char *text;
+    int n;
+
+    va_start(args, format);
+    n = vasprintf(&text, format, args);
+    va_end(args);
+    if (n < 0)
+        abort();
+    return text;
+}
+
+void suite_replace(char **place, const char *text)
+{
+    free(*place);
+    *place = suite_strdup(text);
+}
+
+char *suite_absolute(const char *directory, const char *path)
+{
+    while (path[0] == '.' && path[1] == '/')
+        path += 2;
+    return *path == '/' ? suite_strdup(path) : suite_format("%s/%s", directory, path);
+}
+
 int suite_strategy_by_name(const char *name)
 {
     int strategy;
@@ -63,31 +89,108 @@ const char *suite_strategy_list(void)
     return "auto, round-robin or random";
 }
 
+void suite_strategy_names(const char *ret[SUITE_STRATEGY_NAMES])
+{
+    size_t count = 0;
+
+    ret[count++] = suite_strategy_name(SUITE_STRATEGY_AUTO);
+    for (int i = 0; i < SCHED_STRATEGY_COUNT; i++)
+        ret[count++] = suite_strategy_name(i);
+    ret[count] = NULL;
+}
+
+const char *suite_hook_name(enum suite_hook hook)
+{
+    static const char *const names[SUITE_HOOK_COUNT] = {
+        [SUITE_SETUP] = "setup",
+        [SUITE_TEARDOWN] = "teardown",
+        [SUITE_SETUP_EACH] = "setup_each",
+        [SUITE_TEARDOWN_EACH] = "teardown_each",
+    };
+
+    return names[hook];
+}
+
 void suite_output_done(struct suite_output *output)
 {
     if (output->pattern)
         regfree(&output->regex);
-    free(output->contains);
+    if (output->pattern_not)
+        regfree(&output->regex_not);
+    suite_strings_free(output->contains);
+    suite_strings_free(output->lacks);
     free(output->exact);
     free(output->pattern);
+    free(output->pattern_not);
     memset(output, 0, sizeof(*output));
+}
+
+void suite_commands_free(struct suite_command *commands, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        suite_strings_free(commands[i].arguments);
+        free(commands[i].program);
+    }
+    free(commands);
+}
+
+void suite_copies_free(struct suite_copy *copies, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(copies[i].path);
+        free(copies[i].target);
+        free(copies[i].source);
+    }
+    free(copies);
+}
+
+void suite_skip_done(struct suite_skip *skip)
+{
+    free(skip->reason);
+    free(skip->unless_exists);
+    free(skip->unless_program);
+    *skip = (struct suite_skip){0};
+}
+
+void suite_quarantine_done(struct suite_quarantine *quarantine)
+{
+    free(quarantine->reason);
+    free(quarantine->until);
+    free(quarantine->signature);
+    *quarantine = (struct suite_quarantine){0};
 }
 
 void suite_test_done(struct suite_test *test)
 {
     for (int i = 0; i < SUITE_STREAM_COUNT; i++)
         suite_output_done(&test->expect.output[i]);
+    for (int i = 0; i < SUITE_HOOK_COUNT; i++)
+        suite_commands_free(test->hooks[i], test->hook_count[i]);
+    suite_copies_free(test->copies, test->copy_count);
+    suite_skip_done(&test->skip);
+    suite_quarantine_done(&test->quarantine);
+    suite_strings_free(test->labels);
     suite_strings_free(test->command);
     suite_strings_free(test->environment);
     suite_strings_free(test->full_environment);
     free(test->name);
     free(test->directory);
     free(test->stdin_file);
+    free(test->stdin_text);
     free(test->seeds);
     free(test->injections);
     free(test->program);
     free(test->working_directory);
     free(test->stdin_path);
+}
+
+static void file_free(struct suite_file *file)
+{
+    suite_strings_free(file->search);
+    free(file->path);
+    free(file->directory);
+    free(file->resolved);
+    free(file);
 }
 
 void suite_free(struct suite *suite)
@@ -96,44 +199,52 @@ void suite_free(struct suite *suite)
         return;
     for (size_t i = 0; i < suite->count; i++)
         suite_test_done(&suite->tests[i]);
+    for (size_t i = 0; i < suite->file_count; i++)
+        file_free(suite->files[i]);
     free(suite->tests);
-    suite_strings_free(suite->search);
+    free(suite->files);
     free(suite->path);
-    free(suite->directory);
+    free(suite->name);
     free(suite);
 }
 
-int suite_parse(const char *path, const char *directory, const void *data, size_t length,
-                struct suite **ret, struct rr_error *error)
+/* --- files ------------------------------------------------------------------------------------ */
+
+/* Read a file's text; `directory` holds it; `resolved`: where it really lies, NULL if nowhere. */
+static int parse(struct schema_load *load, const char *path, const char *directory,
+                 const char *resolved, const struct bytes *data, struct rr_error *error)
 {
+    struct suite *suite = load->suite;
+    struct suite_file *file = suite_calloc(1, sizeof(*file));
     struct node_reader reader;
-    struct suite *suite;
-    int code = node_reader_init(&reader, path, data, length, error);
-
-    if (code)
-        return code;
-    suite = suite_calloc(1, sizeof(*suite));
-    suite->path = suite_strdup(path);
-    suite->directory = suite_strdup(directory);
-    code = schema_read(&reader, suite);
-    node_reader_done(&reader);
-    if (code) {
-        suite_free(suite);
-        return code;
-    }
-    *ret = suite;
-    return 0;
-}
-
-int suite_load(const char *path, struct suite **ret, struct rr_error *error)
-{
-    char resolved[PATH_MAX];
-    struct bytes data;
-    struct stat status;
-    char *slash;
     int code;
 
-    if (!realpath(path, resolved) || stat(resolved, &status) < 0)
+    file->path = suite_strdup(path);
+    file->directory = suite_strdup(directory);
+    file->resolved = resolved ? suite_strdup(resolved) : NULL;
+    suite->files = realloc(suite->files, (suite->file_count + 1) * sizeof(*suite->files));
+    if (!suite->files)
+        abort();
+    suite->files[suite->file_count++] = file;
+    code = node_reader_init(&reader, file->path, data->data ? data->data : (uint8_t *)"",
+                            data->length, &load->bytes, error);
+    if (code)
+        return code;
+    code = schema_read(&reader, load);
+    node_reader_done(&reader);
+    return code;
+}
+
+/* Read the file at `resolved`, which messages call `path`. */
+static int parse_file(struct schema_load *load, const char *path, const char *resolved,
+                      struct rr_error *error)
+{
+    struct stat status;
+    struct bytes data;
+    char *directory;
+    int code;
+
+    if (stat(resolved, &status) < 0)
         return rr_error_set(error, -errno, "%s: cannot read the suite: %s", path, strerror(errno));
     if (S_ISDIR(status.st_mode))
         return rr_error_set(error, -EISDIR, "%s: expected a suite file, got a directory", path);
@@ -146,196 +257,143 @@ int suite_load(const char *path, struct suite **ret, struct rr_error *error)
         bytes_done(&data);
         return rr_error_set(error, code, "%s: cannot read the suite: %s", path, strerror(-code));
     }
-    slash = strrchr(resolved, '/');
-    slash[slash == resolved] = '\0';
-    code =
-        suite_parse(path, resolved, data.data ? data.data : (uint8_t *)"", data.length, ret, error);
+    directory = suite_strdup(resolved);
+    strrchr(directory, '/')[strrchr(directory, '/') == directory] = '\0';
+    code = parse(load, path, directory, resolved, &data, error);
+    free(directory);
     bytes_done(&data);
     return code;
 }
 
-/* --- resolution ----------------------------------------------------------------------------------
- */
-
-static char *absolute(const char *directory, const char *path)
+/* What an include names, as a user would type it. */
+static char *included_path(const struct suite_file *from, const char *path)
 {
-    size_t size = strlen(directory) + strlen(path) + 2;
-    char *result = suite_calloc(size, 1);
+    const char *slash = strrchr(from->path, '/');
 
-    while (path[0] == '.' && path[1] == '/')
-        path += 2;
-    if (*path == '/')
-        snprintf(result, size, "%s", path);
-    else
-        snprintf(result, size, "%s/%s", directory, path);
-    return result;
+    if (*path == '/' || !slash)
+        return suite_strdup(path);
+    return suite_format("%.*s/%s", (int)(slash - from->path), from->path, path);
 }
 
-static int find_in(const char *directory, const char *name, char **ret)
+/* A file that two others include is read once; one that includes itself never ends. */
+static int check_identity(struct node_reader *r, const yaml_node_t *node,
+                          const struct schema_load *load, const char *resolved, bool *ret_known)
 {
-    char *path = absolute(directory, name);
-    struct rr_error ignored;
-    int code = access(path, F_OK) < 0 ? -ENOENT : 0;
-    struct stat status;
+    const struct suite *suite = load->suite;
 
-    if (code == 0 && stat(path, &status) == 0 && !S_ISREG(status.st_mode))
-        code = -ENOENT;
-    if (code == 0)
-        code = record_find_program(path, NULL, NULL, ret, &ignored);
-    free(path);
-    return code;
+    *ret_known = false;
+    for (size_t i = 0; i < suite->file_count; i++) {
+        const struct suite_file *file = suite->files[i];
+
+        if (!file->resolved || strcmp(file->resolved, resolved) != 0)
+            continue;
+        for (size_t j = 0; j <= load->depth; j++) {
+            if (load->reading[j] == i)
+                return node_error(r, node, "include: expected no cycle, but %s includes itself%s",
+                                  file->path, j == load->depth ? "" : " through other files");
+        }
+        *ret_known = true;
+    }
+    return 0;
 }
 
-static int find_program(const struct suite *suite, struct suite_test *test, struct rr_error *error)
+/* A new file. */
+static int read_included(struct node_reader *r, const yaml_node_t *node, struct schema_load *load,
+                         const char *shown, const char *resolved)
 {
-    const char *name = test->command[0];
-    char *path = absolute(suite->directory, name);
-    char *found = NULL;
     int code;
 
-    if (strchr(name, '/')) {
-        code = record_find_program(path, NULL, NULL, &found, error);
-    } else {
-        code = find_in(suite->directory, name, &found);
-        for (char **at = suite->search; code && at && *at; at++)
-            code = find_in(*at, name, &found);
-        if (code)
-            code = record_find_program(name, NULL, getenv("PATH"), &found, error);
-    }
-    if (code == -ENOENT)
-        rr_error_set(error, code,
-                     "expected a program, found no %s; a path is relative to the suite "
-                     "file, a bare name is looked for beside it%s and in PATH",
-                     strchr(name, '/') ? path : name, suite->search ? ", in 'search'" : "");
-    free(path);
-    if (code) {
-        rr_error_context(error, "%s:%zu:%zu: command", suite->path, test->command_line,
-                         test->command_column);
-        return code;
-    }
-    free(test->program);
-    test->program = found;
-    if (*found != '/') { /* PATH may hold relative folders; the program starts in another one */
-        char *here = getcwd(NULL, 0);
-
-        test->program = absolute(here ? here : "", found);
-        free(here);
-        free(found);
-    }
-    return 0;
+    if (load->depth + 1 == SCHEMA_INCLUDE_DEPTH || load->suite->file_count == SUITE_FILES_MAX)
+        return node_error(r, node, "include: expected at most %d levels and %d files",
+                          SCHEMA_INCLUDE_DEPTH, SUITE_FILES_MAX);
+    load->reading[++load->depth] = load->suite->file_count;
+    code = parse_file(load, shown, resolved, r->error);
+    load->depth--;
+    return code;
 }
 
-static int find_directory(const struct suite *suite, struct suite_test *test,
-                          struct rr_error *error)
+int schema_include(struct node_reader *r, const yaml_node_t *node, struct schema_load *load,
+                   const struct suite_file *from, const char *path)
 {
-    struct stat status;
+    char *absolute = suite_absolute(from->directory, path);
+    char *shown = included_path(from, path);
     char resolved[PATH_MAX];
-    char *path = absolute(suite->directory, test->directory ? test->directory : ".");
+    struct stat status;
+    bool known = false;
     int code = 0;
 
-    if (!realpath(path, resolved) || stat(resolved, &status) < 0)
-        code = -errno;
-    else if (!S_ISDIR(status.st_mode))
-        code = -ENOTDIR;
-    if (code)
-        rr_error_set(error, code,
-                     "%s:%zu:%zu: cwd: expected a directory (relative to the suite file), %s: %s",
-                     suite->path, test->directory_line, test->directory_column, path,
-                     strerror(-code));
-    free(path);
-    if (code)
-        return code;
-    free(test->working_directory);
-    test->working_directory = suite_strdup(resolved);
-    return 0;
-}
-
-static int find_stdin(const struct suite *suite, struct suite_test *test, struct rr_error *error)
-{
-    char *path;
-
-    if (!test->stdin_file)
-        return 0;
-    path = absolute(suite->directory, test->stdin_file);
-    if (access(path, R_OK) < 0) {
-        int code = rr_error_set(
-            error, -errno,
-            "%s:%zu:%zu: stdin: expected a readable file (relative to the suite file), %s: %s",
-            suite->path, test->stdin_line, test->stdin_column, path, strerror(errno));
-
-        free(path);
-        return code;
-    }
-    free(test->stdin_path);
-    test->stdin_path = path;
-    return 0;
-}
-
-/* Variables that differ from one shell to the next would make two identical runs differ: the
- * environment's size moves the program's stack. */
-static bool is_incidental(const char *entry)
-{
-    static const char *const names[] = {
-        "_=", "OLDPWD=", "SHLVL=", "COLUMNS=", "LINES=", "RRTEST_LOG=", "PWD="};
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-        if (strncmp(entry, names[i], strlen(names[i])) == 0)
-            return true;
-    }
-    return false;
-}
-
-static size_t name_length(const char *entry)
-{
-    const char *equals = strchr(entry, '=');
-
-    return equals ? (size_t)(equals - entry) + 1 : strlen(entry);
-}
-
-static bool is_replaced(char *const *environment, const char *entry)
-{
-    for (char *const *at = environment; at && *at; at++) {
-        if (strncmp(*at, entry, name_length(entry)) == 0)
-            return true;
-    }
-    return false;
-}
-
-static void make_environment(struct suite_test *test)
-{
-    size_t count = 2;
-    size_t used = 0;
-    size_t size = strlen(test->working_directory) + 5;
-    char **full;
-
-    for (char **at = environ; *at; at++)
-        count++;
-    for (char **at = test->environment; at && *at; at++)
-        count++;
-    full = suite_calloc(count, sizeof(*full));
-    for (char **at = environ; *at; at++) {
-        if (!is_incidental(*at) && !is_replaced(test->environment, *at))
-            full[used++] = suite_strdup(*at);
-    }
-    for (char **at = test->environment; at && *at; at++)
-        full[used++] = suite_strdup(*at);
-    if (!is_replaced(test->environment, "PWD=")) {
-        full[used] = suite_calloc(size, 1);
-        snprintf(full[used], size, "PWD=%s", test->working_directory);
-    }
-    suite_strings_free(test->full_environment);
-    test->full_environment = full;
-}
-
-int suite_resolve(const struct suite *suite, struct suite_test *test, struct rr_error *error)
-{
-    int code = find_program(suite, test, error);
-
-    if (code == 0)
-        code = find_directory(suite, test, error);
-    if (code == 0)
-        code = find_stdin(suite, test, error);
-    if (code == 0)
-        make_environment(test);
+    if (!realpath(absolute, resolved) || stat(resolved, &status) < 0)
+        code = node_error(r, node, "include: expected a suite file, %.500s: %s", shown,
+                          strerror(errno));
+    else if (!S_ISREG(status.st_mode))
+        code = node_error(r, node, "include: expected a suite file, %.500s is none", shown);
+    else
+        code = check_identity(r, node, load, resolved, &known);
+    if (code == 0 && !known)
+        code = read_included(r, node, load, shown, resolved);
+    free(absolute);
+    free(shown);
     return code;
+}
+
+static struct suite *new_suite(const char *path)
+{
+    struct suite *suite = suite_calloc(1, sizeof(*suite));
+
+    suite->path = suite_strdup(path);
+    return suite;
+}
+
+int suite_parse(const char *path, const char *directory, const void *data, size_t length,
+                struct suite **ret, struct rr_error *error)
+{
+    struct schema_load load = {.suite = new_suite(path)};
+    struct bytes text;
+    int code;
+
+    bytes_init(&text);
+    bytes_append(&text, data, length);
+    code = parse(&load, path, directory, NULL, &text, error);
+    bytes_done(&text);
+
+    if (code)
+        suite_free(load.suite);
+    else
+        *ret = load.suite;
+    return code;
+}
+
+static int load_file(const char *path, struct schema_load *load, struct rr_error *error)
+{
+    char resolved[PATH_MAX];
+
+    if (!realpath(path, resolved))
+        return rr_error_set(error, -errno, "%s: cannot read the suite: %s", path, strerror(errno));
+    return parse_file(load, path, resolved, error);
+}
+
+int suite_load(const char *path, struct suite **ret, struct rr_error *error)
+{
+    struct schema_load load = {.suite = new_suite(path)};
+    int code = load_file(path, &load, error);
+
+    if (code)
+        suite_free(load.suite);
+    else
+        *ret = load.suite;
+    return code;
+}
+
+void suite_load_all(const char *path, struct bytes *problems, struct suite **ret)
+{
+    struct schema_load load = {.suite = new_suite(path), .problems = problems};
+    struct rr_error error;
+    int code = load_file(path, &load, &error);
+
+    *ret = load.suite;
+    if (code) {
+        schema_problem(&load, &error, code);
+        suite_free(load.suite);
+        *ret = NULL;
+    }
 }

@@ -20,6 +20,7 @@
 #include "recorder/base/bytes.h"
 #include "recorder/base/file.h"
 #include "recorder/record/record.h"
+#include "recorder/stacks/stacks.h"
 
 #define FAKE_DEADLOCK 200
 #define FAKE_UNSUPPORTED 201
@@ -34,7 +35,7 @@ uint32_t record_guards_from_environment(void)
 const char *record_verdict_name(enum record_verdict verdict)
 {
     static const char *const names[RECORD_VERDICT_COUNT] = {
-        "exited", "deadlock", "timeout", "virtual timeout", "unsupported", "interrupted"};
+        "exited", "deadlock", "timeout", "virtual timeout", "unsupported", "interrupted", "limit"};
 
     return names[verdict];
 }
@@ -47,6 +48,7 @@ void record_result_done(struct record_result *result)
     if (result->trace)
         trace_writer_close(result->trace);
     trace_meta_done(&result->meta);
+    stacks_done(&result->stacks);
 }
 
 int record_find_program(const char *name, const char *directory, const char *search_path,

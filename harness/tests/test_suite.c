@@ -60,7 +60,8 @@ static void test_minimal(void **state)
     assert_true(test->virtual_timeout_ns == 0);
     assert_false(test->has_seed);
     assert_false(test->real_clock);
-    assert_int_equal(test->expect.exit_status, 0);
+    assert_true(suite_expects_exit(&test->expect, 0));
+    assert_false(suite_expects_exit(&test->expect, 1));
     assert_int_equal(test->expect.signal, 0);
     assert_int_equal(test->line, 3);
     assert_int_equal(test->column, 5);
@@ -96,9 +97,9 @@ static void test_everything(void **state)
     const struct suite_test *test = &suite->tests[0];
 
     (void)state;
-    assert_string_equal(suite->search[0], "/suites/bin");
-    assert_string_equal(suite->search[1], "/opt/bin");
-    assert_null(suite->search[2]);
+    assert_string_equal(suite->files[0]->search[0], "/suites/bin");
+    assert_string_equal(suite->files[0]->search[1], "/opt/bin");
+    assert_null(suite->files[0]->search[2]);
     assert_string_equal(test->command[2], "4");
     assert_string_equal(test->command[3], "");
     assert_null(test->command[4]);
@@ -118,8 +119,9 @@ static void test_everything(void **state)
     assert_int_equal(test->injections[1].at_call, -1);
     assert_int_equal(test->injections[1].limit, 3);
     assert_true(test->real_clock);
-    assert_int_equal(test->expect.exit_status, 3);
-    assert_string_equal(test->expect.output[SUITE_STDOUT].contains, "ok");
+    assert_true(suite_expects_exit(&test->expect, 3));
+    assert_false(suite_expects_exit(&test->expect, 0));
+    assert_string_equal(test->expect.output[SUITE_STDOUT].contains[0], "ok");
     assert_string_equal(test->expect.output[SUITE_STDOUT].exact, "ok\n");
     assert_string_equal(test->expect.output[SUITE_STDOUT].pattern, "^o.$");
     assert_string_equal(test->expect.output[SUITE_STDERR].exact, "");
@@ -128,8 +130,9 @@ static void test_everything(void **state)
     assert_int_equal(test->seeds[1], 17);
     assert_true(test->timeout_ns == 0);
     assert_int_equal(test->expect.signal, SIGABRT);
-    assert_int_equal(test->expect.exit_status, -1);
-    assert_string_equal(test->expect.output[SUITE_STDERR].contains, "boom");
+    for (int i = 0; i < 256; i++)
+        assert_false(suite_expects_exit(&test->expect, i));
+    assert_string_equal(test->expect.output[SUITE_STDERR].contains[0], "boom");
     suite_free(suite);
 }
 
@@ -156,7 +159,7 @@ static void test_defaults(void **state)
     assert_string_equal(plain->command[0], "common");
     assert_int_equal(plain->seed_count, 2);
     assert_int_equal(plain->injection_count, 1);
-    assert_int_equal(plain->expect.exit_status, 4);
+    assert_true(suite_expects_exit(&plain->expect, 4));
     assert_int_equal(own->runs, 6);
     assert_string_equal(own->command[1], "arg");
     assert_string_equal(own->environment[0], "A=1");
@@ -166,7 +169,7 @@ static void test_defaults(void **state)
     assert_true(own->has_seed);
     assert_null(own->seeds);
     assert_int_equal(own->injection_count, 0);
-    assert_int_equal(own->expect.exit_status, 0);
+    assert_true(suite_expects_exit(&own->expect, 0));
     assert_string_equal(own->expect.output[0].pattern, "y");
     suite_free(suite);
 }
@@ -217,8 +220,9 @@ static void test_bad_top(void **state)
     refused("version: one\n", "1:10", "got 'one'");
     refused("version:\n", "1:9", "nothing (null)");
     refused("version: 1\nversion: 1\n", "2:1", "got a second time");
-    refused("version: 1\ntest: []\n", "2:1", "expected 'tests'?");
-    refused("version: 1\nxyzzy: []\n", "2:1", "expected one of version, defaults");
+    refused("version: 1\ntest: []\n", "2:1",
+            "unknown key 'test' in the suite; did you mean 'tests'?");
+    refused("version: 1\nxyzzy: []\n", "2:1", "expected one of version, name, include, defaults");
     refused("version: 1\n? [a]\n: b\n", "2:3", "a key, got a list");
     refused("version: 1\ntests: {a: b}\n", "2:8", "got a mapping");
     refused("version: 1\ntests:\n", "2:7", "nothing (null)");
@@ -247,7 +251,8 @@ static void test_bad_tests(void **state)
     refused(HEAD "  - {name: a, command: ['']}\n", "3:25", "a program's name");
     refused(HEAD "  - {name: a, command: [x, ~]}\n", "3:28", "quote");
     refused(HEAD "  - {name: a, command: [x, [y]]}\n", "3:28", "got a list");
-    refused(TEST "    comand: [x]\n", "5:5", "comand: unknown key in tests; expected 'command'?");
+    refused(TEST "    comand: [x]\n", "5:5",
+            "unknown key 'comand' in tests; did you mean 'command'?");
     refused(TEST "    name: b\n", "5:5", "got a second time");
     refused(TEST "    <<: {runs: 3}\n", "5:5", "merge keys are not supported");
     refused(TEST "    cwd: [a]\n", "5:10", "cwd: expected a directory");
@@ -305,7 +310,7 @@ static void test_bad_inject(void **state)
     refused(TEST "    inject: [{signal: SIGKILL}]\n", "5:23", "can handle");
     refused(TEST "    inject: [{signal: SIGUSR1, at: nocall}]\n", "5:36", "got 'nocall'");
     refused(TEST "    inject: [{signal: SIGUSR1, probability: 2}]\n", "5:45", "from 0 to 1");
-    refused(TEST "    inject: [{signal: SIGUSR1, prob: 1}]\n", "5:32", "prob: unknown key");
+    refused(TEST "    inject: [{signal: SIGUSR1, prob: 1}]\n", "5:32", "unknown key 'prob'");
     refused(TEST "    inject: [{signal: SIGUSR1, limit: -1}]\n", "5:39", "at least 1");
 }
 
@@ -317,9 +322,10 @@ static void test_bad_expect(void **state)
     refused(TEST "    expect: {exit: ok}\n", "5:20", "got 'ok'");
     refused(TEST "    expect: {exit: 0, signal: SIGABRT}\n", "5:13", "either exit or signal");
     refused(TEST "    expect: {signal: 0}\n", "5:22", "a signal such as SIGABRT");
-    refused(TEST "    expect: {stdot: x}\n", "5:14", "expected 'stdout'?");
-    refused(TEST "    expect: {stdout: [a]}\n", "5:22", "got a list");
+    refused(TEST "    expect: {stdot: x}\n", "5:14", "did you mean 'stdout'?");
+    refused(TEST "    expect: {stdout: [[a]]}\n", "5:23", "got a list");
     refused(TEST "    expect: {stdout_regex: '('}\n", "5:28", "regular expression");
+    refused(TEST "    expect: {stderr_not_regex: '('}\n", "5:32", "regular expression");
     refused(TEST "    expect: {stdout_regex: '*['}\n", "5:28", "regular expression");
     refused("version: 1\ndefaults: {expect: {exit: -1}}\n", "2:27", "exit: expected");
 }
@@ -342,7 +348,7 @@ static void test_hostile(void **state)
 
     (void)state;
     refused("version: 1\ntests: &a [*a]\n", "2:8", "expected a mapping");
-    refused("&a {version: 1, tests: [*a]}\n", "1:5", "version: unknown key in tests");
+    refused("&a {version: 1, tests: [*a]}\n", "1:5", "unknown key 'version' in tests");
     memset(text, '[', size);
     text[size] = '\0';
     assert_int_equal(suite_parse("s.yaml", "/", text, size, &suite, &error), -EINVAL);
@@ -377,7 +383,7 @@ static int resolve(const char *text, struct rr_error *error, char *program, size
 
     write_file("s.yaml", text, 0644);
     assert_int_equal(suite_load("s.yaml", &suite, error), 0);
-    code = suite_resolve(suite, &suite->tests[0], error);
+    code = suite_resolve(&suite->tests[0], error);
     if (code == 0)
         snprintf(program, size, "%s", suite->tests[0].program);
     suite_free(suite);

@@ -70,24 +70,6 @@ static void test_durations(void **state)
     assert_int_equal(ns, 42);
 }
 
-static void check_format(uint64_t ns, const char *expected)
-{
-    char text[32];
-
-    value_format_duration(ns, text, sizeof(text));
-    assert_string_equal(text, expected);
-}
-
-static void test_format_duration(void **state)
-{
-    (void)state;
-    check_format(0, "0ms");
-    check_format(340000000, "340ms");
-    check_format(1250000000, "1.25s");
-    check_format(12340000000ull, "12.3s");
-    check_format(125000000000ull, "2m05s");
-}
-
 static void test_probabilities(void **state)
 {
     double value = -1;
@@ -156,27 +138,6 @@ static void test_bad_injections(void **state)
     check_bad_injection("SIGUSR1:xyzzy=1", "unknown key 'xyzzy'");
 }
 
-static const char *const words[] = {"runs", "seed", "seeds", "timeout", "virtual_timeout", NULL};
-
-static const char *next_word(const void *context, size_t index)
-{
-    (void)context;
-    return words[index];
-}
-
-static void test_nearest(void **state)
-{
-    (void)state;
-    assert_string_equal(value_nearest("run", next_word, NULL), "runs");
-    assert_string_equal(value_nearest("timout", next_word, NULL), "timeout");
-    assert_string_equal(value_nearest("virtual-timeout", next_word, NULL), "virtual_timeout");
-    assert_null(value_nearest("xyzzy", next_word, NULL));
-    assert_null(value_nearest("", next_word, NULL));
-    assert_null(value_nearest("a-word-that-is-much-longer-than-any-word-a-person-would-ever-type-"
-                              "by-mistake",
-                              next_word, NULL));
-}
-
 static void test_glob(void **state)
 {
     struct bytes quoted;
@@ -216,14 +177,67 @@ static void test_shell_quote(void **state)
     check_shell("$HOME", "'$HOME'");
 }
 
+static void test_sizes(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } good[] = {{"100B", 100},      {"512K", 512 << 10}, {"64MiB", 64 << 20},  {"1.5G", 3ull << 29},
+                {"2T", 2ull << 40}, {"none", 0},         {"1024T", 1ull << 50}};
+    static const char *const bad[] = {"",    "5",   "K",    "1k",   "1KB",  "1Bi",  "1 K",
+                                      "-1K", "1.K", "1..K", "1e3K", "0x1K", "1KiBx"};
+    uint64_t bytes;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+        assert_int_equal(value_parse_size(good[i].text, &bytes), 0);
+        assert_true(bytes == good[i].bytes);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        assert_int_equal(value_parse_size(bad[i], &bytes), -EINVAL);
+    assert_int_equal(value_parse_size("0K", &bytes), -ERANGE);
+    assert_int_equal(value_parse_size("1025T", &bytes), -ERANGE);
+    assert_int_equal(value_parse_size("99999999999999999999K", &bytes), -ERANGE);
+}
+
+/* Expected values from `date -u -d DATE +%s`. */
+static void test_dates(void **state)
+{
+    static const char *const bad[] = {"",           "2027-1-31",   "2027-13-01", "2027-00-01",
+                                      "2027-02-29", "2027-04-31",  "2027-01-00", "27-01-31",
+                                      "1969-12-31", "2027-01-31 ", "2027/01/31", "2027-01-3a",
+                                      "2100-02-29"};
+    uint64_t s;
+
+    (void)state;
+    assert_int_equal(value_parse_date("1970-01-01", &s), 0);
+    assert_int_equal(s, 0);
+    assert_int_equal(value_parse_date("2027-01-31", &s), 0);
+    assert_int_equal(s, 1801353600);
+    assert_int_equal(value_parse_date("2028-02-29", &s), 0);
+    assert_int_equal(s, 1835395200);
+    assert_int_equal(value_parse_date("2000-03-01", &s), 0);
+    assert_int_equal(s, 951868800);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        assert_int_equal(value_parse_date(bad[i], &s), -EINVAL);
+}
+
+static void test_glob_of_a_name(void **state)
+{
+    (void)state;
+    assert_true(value_glob("q[N=1,m=a]", "q[N=1,m=a]"));
+    assert_true(value_glob("q*", "q[N=1]"));
+    assert_false(value_glob("q[N=1]", "q[N=2]"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),         cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_format_duration), cmocka_unit_test(test_probabilities),
-        cmocka_unit_test(test_injections),      cmocka_unit_test(test_bad_injections),
-        cmocka_unit_test(test_nearest),         cmocka_unit_test(test_glob),
-        cmocka_unit_test(test_shell_quote),
+        cmocka_unit_test(test_numbers),        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_probabilities),  cmocka_unit_test(test_injections),
+        cmocka_unit_test(test_bad_injections), cmocka_unit_test(test_glob),
+        cmocka_unit_test(test_shell_quote),    cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_dates),          cmocka_unit_test(test_glob_of_a_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

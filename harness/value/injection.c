@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "recorder/base/words.h"
 #include "recorder/signals/signals.h"
 #include "recorder/syscalls/syscalls.h"
 
@@ -95,7 +96,7 @@ int value_injection_set(struct record_injection *injection, const char *key, con
         if (strcmp(key, fields[i].key) == 0)
             return fields[i].set(injection, text, error);
     }
-    nearest = value_nearest(key, field_name, NULL);
+    nearest = words_nearest(key, field_name, NULL);
     return rr_error_set(error, -EINVAL,
                         "unknown key '%s' in an injection; expected signal, at, probability or "
                         "limit%s%s%s",

@@ -9,8 +9,10 @@
 #include <string.h>
 
 #define NS_PER_S 1000000000ull
+#define SECONDS_PER_DAY 86400ull
+#define FRACTION_SCALE_MAX 1000000000000000000ull
+#define SIZE_LIMIT (1ull << 50)
 #define DURATION_MAX (100ull * 365 * 24 * 3600 * NS_PER_S)
-#define WORD_MAX 64
 
 int value_parse_u64(const char *text, uint64_t *ret)
 {
@@ -40,12 +42,13 @@ int value_parse_u64(const char *text, uint64_t *ret)
     return 0;
 }
 
-/* Digits with at most one point; the value scaled by `unit`. Stops at the first other character. */
+/* Digits with at most one point; the value scaled by `unit`, rounded down. Stops at the first other
+ * character. */
 static int parse_decimal(const char **at, uint64_t unit, uint64_t *ret)
 {
     const char *text = *at;
     uint64_t value = 0;
-    uint64_t scale = unit;
+    uint64_t fraction = 0, scale = 1;
 
     if (*text < '0' || *text > '9')
         return -EINVAL;
@@ -60,11 +63,15 @@ static int parse_decimal(const char **at, uint64_t unit, uint64_t *ret)
         if (*++text < '0' || *text > '9')
             return -EINVAL;
         for (; *text >= '0' && *text <= '9'; text++) {
-            scale /= 10;
-            if (__builtin_add_overflow(value, scale * (uint64_t)(*text - '0'), &value))
-                return -ERANGE;
+            if (scale > FRACTION_SCALE_MAX / 10)
+                continue; /* too small to matter */
+            fraction = fraction * 10 + (uint64_t)(*text - '0');
+            scale *= 10;
         }
     }
+    fraction = (uint64_t)((unsigned __int128)fraction * unit / scale);
+    if (__builtin_add_overflow(value, fraction, &value))
+        return -ERANGE;
     *at = text;
     *ret = value;
     return 0;
@@ -110,19 +117,58 @@ int value_parse_duration(const char *text, uint64_t *ret_ns)
     return -EINVAL;
 }
 
-void value_format_duration(uint64_t ns, char *text, size_t size)
+int value_parse_size(const char *text, uint64_t *ret_bytes)
 {
-    double s = (double)ns / 1e9;
+    static const char units[] = "BKMGT";
+    const char *suffix = text + strspn(text, "0123456789.");
+    const char *unit = *suffix ? strchr(units, *suffix) : NULL;
+    const char *at = text;
+    uint64_t scale, value;
+    int error;
 
-    if (ns >= 60 * NS_PER_S)
-        snprintf(text, size, "%" PRIu64 "m%02us", (uint64_t)(ns / (60 * NS_PER_S)),
-                 (unsigned)(ns / NS_PER_S % 60));
-    else if (ns >= 10 * NS_PER_S)
-        snprintf(text, size, "%.1fs", s);
-    else if (ns >= NS_PER_S)
-        snprintf(text, size, "%.2fs", s);
-    else
-        snprintf(text, size, "%.0fms", s * 1e3);
+    if (strcmp(text, "none") == 0) {
+        *ret_bytes = 0;
+        return 0;
+    }
+    if (!unit || (suffix[1] && (*suffix == 'B' || strcmp(suffix + 1, "iB") != 0)))
+        return -EINVAL;
+    scale = 1ull << (10 * (unit - units));
+    error = parse_decimal(&at, scale, &value);
+    if (error)
+        return error;
+    if (at != suffix)
+        return -EINVAL;
+    if (value == 0 || value > SIZE_LIMIT)
+        return -ERANGE;
+    *ret_bytes = value;
+    return 0;
+}
+
+static bool is_leap(unsigned year)
+{
+    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
+int value_parse_date(const char *text, uint64_t *ret_unix_s)
+{
+    static const uint8_t lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    unsigned year, month, day, length;
+    uint64_t days = 0;
+
+    if (strlen(text) != 10 || strspn(text, "0123456789-") != 10 || text[4] != '-' ||
+        text[7] != '-' || sscanf(text, "%4u-%2u-%2u", &year, &month, &day) != 3)
+        return -EINVAL;
+    if (year < 1970 || month < 1 || month > 12)
+        return -EINVAL;
+    length = lengths[month - 1] + (month == 2 && is_leap(year));
+    if (day < 1 || day > length)
+        return -EINVAL;
+    for (unsigned y = 1970; y < year; y++)
+        days += is_leap(y) ? 366 : 365;
+    for (unsigned m = 1; m < month; m++)
+        days += lengths[m - 1] + (m == 2 && is_leap(year));
+    *ret_unix_s = (days + day - 1) * SECONDS_PER_DAY;
+    return 0;
 }
 
 int value_parse_probability(const char *text, double *ret)
@@ -143,7 +189,7 @@ int value_parse_probability(const char *text, double *ret)
 
 bool value_glob(const char *pattern, const char *name)
 {
-    return fnmatch(pattern, name, 0) == 0;
+    return strcmp(pattern, name) == 0 || fnmatch(pattern, name, 0) == 0;
 }
 
 void value_glob_quote(struct bytes *out, const char *text)
@@ -172,55 +218,4 @@ void value_shell_quote(struct bytes *out, const char *text)
             bytes_append(out, text, 1);
     }
     bytes_append(out, "'", 1);
-}
-
-/* Levenshtein distance; both words at most WORD_MAX long. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[WORD_MAX + 1];
-    size_t width = strlen(b);
-
-    for (size_t j = 0; j <= width; j++)
-        row[j] = j;
-    for (size_t i = 0; a[i]; i++) {
-        size_t diagonal = row[0];
-
-        row[0] = i + 1;
-        for (size_t j = 0; j < width; j++) {
-            size_t best = diagonal + (a[i] != b[j]);
-
-            diagonal = row[j + 1];
-            if (row[j] + 1 < best)
-                best = row[j] + 1;
-            if (diagonal + 1 < best)
-                best = diagonal + 1;
-            row[j + 1] = best;
-        }
-    }
-    return row[width];
-}
-
-const char *value_nearest(const char *word, const char *(*next)(const void *context, size_t index),
-                          const void *context)
-{
-    const char *nearest = NULL;
-    size_t length = strlen(word);
-    size_t best = length / 3 + 1;
-    const char *candidate;
-
-    if (length > WORD_MAX)
-        return NULL;
-    for (size_t i = 0; (candidate = next(context, i)) != NULL; i++) {
-        size_t d;
-
-        if (strlen(candidate) > WORD_MAX)
-            continue;
-        d = distance(word, candidate);
-        if (d <= best && d < strlen(candidate)) {
-            if (d < best || !nearest)
-                nearest = candidate;
-            best = d;
-        }
-    }
-    return nearest;
 }

@@ -52,12 +52,14 @@ struct report_failure {
 
 struct report_test {
     char *name;
-    char **labels; /* NULL-terminated; may be NULL */
-    char *command; /* shell-quoted, for people */
-    char *suite;   /* path of the suite file as given */
-    uint32_t line; /* of the test in it; 0: not from a file */
+    char **labels;     /* NULL-terminated; may be NULL */
+    char *command;     /* shell-quoted, for people */
+    char *suite;       /* path of the suite file as given */
+    uint32_t line;     /* of the test in it; 0: not from a file */
+    uint32_t position; /* among all tests of the suite, from 0: shards are put in order by it */
     enum report_verdict verdict;
     char *note;       /* why skipped, quarantined (reason and expiry) or unfinished; NULL */
+    bool keep_going;  /* it went on after its first failing run */
     uint64_t planned; /* runs that were asked for */
     uint64_t runs;    /* that count: up to and with the first failure, or all */
     uint64_t failed;  /* of them */
@@ -65,7 +67,7 @@ struct report_test {
     bool counts_are_estimates;       /* of schedules and outputs: more than 1 024 different ones */
     uint64_t wall_ns;                /* of its runs together, set-up included */
     double failure_rate;             /* failed / runs; 0 without runs */
-    double rate_low, rate_high;      /* 95 % confidence interval (Clopper-Pearson) of it */
+    double rate_low, rate_high;      /* 95 % confidence interval of it: reports/rate.h */
     struct report_failure *failures; /* by first_run */
     size_t failure_count;
 };

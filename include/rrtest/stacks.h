@@ -21,7 +21,7 @@ struct stack_frame {
 };
 
 struct task_stack {
-    int32_t pid, tid; /* as the program sees them */
+    int32_t pid, tid; /* as the program sees them; 0: not known */
     char *role;       /* how the task came about: "0" the first, "0.2" its second child */
     char *name;       /* comm; NULL: not known */
     char *state;      /* "killed by SIGSEGV", "waits in futex(0x...)", "runnable"...; never NULL */
@@ -34,6 +34,7 @@ struct task_stack {
 struct stack_list {
     struct task_stack *tasks; /* the cause first */
     size_t count;
+    uint64_t left_out; /* tasks that there were beyond these */
 };
 
 #endif

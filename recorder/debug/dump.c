@@ -1,10 +1,12 @@
-/* rrtest dump: every event of a trace, one line each. */
+/* rrtest dump: every event of a trace, one line each, and where its tasks stood at the end. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
 #include "recorder/debug/debug.h"
 #include "recorder/debug/text.h"
+#include "recorder/stacks/stacks.h"
+#include "recorder/trace/stacks_json.h"
 #include "recorder/trace/trace.h"
 
 #define NANOSECONDS 1000000000u
@@ -28,6 +30,43 @@ static void put_json_line(struct bytes *line, uint64_t number, const struct even
     text_put(line, "}\n");
 }
 
+static void put_stacks(struct bytes *b, const struct stack_list *stacks, bool json)
+{
+    if (json) {
+        json_put_text(b, "{\"stacks\": ");
+        stacks_json_put(b, stacks);
+        json_put_text(b, "}\n");
+    } else {
+        json_put_text(b, stacks->count ? "at its end:\n"
+                                       : "no stacks: they are read when a run fails\n");
+        stacks_render(stacks, "  ", b);
+    }
+}
+
+static int finish(struct trace_reader *reader, struct bytes *text, FILE *out, int result,
+                  struct rr_error *error)
+{
+    if (text->length > 0 && !ferror(out))
+        fwrite(text->data, 1, text->length, out);
+    bytes_done(text);
+    trace_reader_close(reader);
+    if (result >= 0 && (fflush(out) != 0 || ferror(out)))
+        return rr_error_set(error, -EIO, "cannot write the dump: %s", strerror(errno));
+    return result;
+}
+
+int debug_stacks(const char *trace, bool json, FILE *out, struct rr_error *error)
+{
+    struct trace_reader *reader;
+    struct bytes text = {0};
+    int result = trace_reader_open(trace, &reader, error);
+
+    if (result)
+        return result;
+    put_stacks(&text, &trace_reader_meta(reader)->stacks, json);
+    return finish(reader, &text, out, 0, error);
+}
+
 int debug_dump(const char *trace, bool json, FILE *out, struct rr_error *error)
 {
     struct trace_reader *reader;
@@ -46,9 +85,8 @@ int debug_dump(const char *trace, bool json, FILE *out, struct rr_error *error)
         if (fwrite(line.data, 1, line.length, out) != line.length)
             break;
     }
-    bytes_done(&line);
-    trace_reader_close(reader);
-    if (result >= 0 && (fflush(out) != 0 || ferror(out)))
-        return rr_error_set(error, -EIO, "cannot write the dump: %s", strerror(errno));
-    return result;
+    bytes_clear(&line);
+    if (result == 0 && trace_reader_meta(reader)->stacks.count > 0)
+        put_stacks(&line, &trace_reader_meta(reader)->stacks, json);
+    return finish(reader, &line, out, result, error);
 }

@@ -248,9 +248,8 @@ static void absorb_output(struct session *s, const struct ring_call *r)
     if (b->piece[b->piece_count - 1].stream && b->piece[b->piece_count - 1].stream != stream)
         buffered_new_piece(b, b->absorbed);
     b->piece[b->piece_count - 1].stream = stream;
-    bytes_append(&b->output, segment.data, segment.length);
+    bytes_append(&b->output, segment.data, output_keep(s, stream, segment.data, segment.length));
     b->piece[b->piece_count - 1].output_end = b->output.length;
-    output_keep(s, stream, segment.data, segment.length);
 }
 
 static void absorb_pair(struct session *s, struct task *t, const struct ring_call *r)

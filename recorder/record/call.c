@@ -148,6 +148,8 @@ static int run_in_kernel(struct session *s, struct task *t, struct call *c)
         ptrace(PTRACE_SYSCALL, t->tid, 0, 0);
         do {
             got = wait_next(t->tid, true, &stop);
+            if (got == -EINTR)
+                session_watch(s);
             /* the session's 10 ms timer: slow is not asleep (design.md section 12) */
             if (got == -EINTR && !is_patient(s, c) && blocking_task_letter(t->tid) == 'S') {
                 blocking_fell_asleep(s, t);

@@ -66,15 +66,16 @@ static void place_descriptors(const struct child_plan *plan)
     call(SYS_close_range, STATUS_FD + 1, ~0u, 0);
 }
 
-static void raise_file_limit(void)
+/* The recorder's own may be raised; descriptors above it stay open. */
+static void own_file_limit(const struct session *s)
 {
-    struct rlimit limit;
+    struct rlimit limit = s->limits.files;
 
-    if (call(SYS_getrlimit, RLIMIT_NOFILE, pointer(&limit), 0) == 0 && limit.rlim_cur < 1024 &&
-        limit.rlim_max >= 1024) {
+    if (!s->limits.has_files)
+        return;
+    if (limit.rlim_cur < 1024 && limit.rlim_max >= 1024)
         limit.rlim_cur = 1024;
-        call(SYS_setrlimit, RLIMIT_NOFILE, pointer(&limit), 0);
-    }
+    call(SYS_setrlimit, RLIMIT_NOFILE, pointer(&limit), 0);
 }
 
 static void default_signals(void)
@@ -130,9 +131,9 @@ int child_main(void *argument)
         error = call(SYS_chdir, pointer(o->directory), 0, 0);
     if (error < 0)
         child_fail(plan->status, (int)-error);
-    raise_file_limit();
     call(SYS_setsid, 0, 0, 0);
     place_descriptors(plan);
+    own_file_limit(s);
     default_signals();
     if (!(o->guards_off & RECORD_GUARD_ASLR))
         call(SYS_personality, ADDR_NO_RANDOMIZE, 0, 0);

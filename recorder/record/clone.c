@@ -12,6 +12,7 @@
 #include "recorder/base/file.h"
 #include "recorder/record/buffered.h"
 #include "recorder/record/fds.h"
+#include "recorder/record/limits.h"
 #include "recorder/record/process.h"
 #include "recorder/record/space.h"
 
@@ -65,8 +66,12 @@ static enum call_action do_clone(struct session *s, struct task *t, struct call 
                                  uint64_t parent_tid, uint64_t child_tid)
 {
     struct task *child;
-    pid_t tid = run_clone(s, t, c);
     struct event *e = &s->building.event;
+    pid_t tid;
+
+    if (!limits_allow_task(s, t, flags))
+        return call_answer(c, -EAGAIN);
+    tid = run_clone(s, t, c);
 
     /* the child's view of the registers: as ours, but rax 0 (and its own stack and TLS) */
     t->regs = c->before;

@@ -13,6 +13,7 @@
 #include "recorder/record/walk.h"
 #include "recorder/tracee/memsum.h"
 
+#define BUILDING_KEPT (16u << 20)
 #define CHECKSUM_EVERY 256 /* events; issue: checksums of written memory every 256 events */
 
 struct event *emit_begin(struct session *s, struct task *t, enum event_kind kind)
@@ -21,6 +22,8 @@ struct event *emit_begin(struct session *s, struct task *t, enum event_kind kind
 
     buffered_emit(s);
     memset(e, 0, sizeof(*e));
+    if (s->building.data.capacity > BUILDING_KEPT) /* one huge read shall not be held for ever */
+        bytes_done(&s->building.data);
     bytes_clear(&s->building.data);
     e->kind = kind;
     e->task = t->id;
@@ -179,7 +182,8 @@ void emit_xstate(struct session *s, const uint8_t *data, size_t length)
 static void append(struct session *s, const struct event *e)
 {
     s->result->statistics.events++;
-    if (s->trace && trace_writer_event(s->trace, e, s->error) < 0)
+    /* without its trace the run still has a verdict */
+    if (s->trace && trace_writer_event(s->trace, e, s->error) < 0 && !trace_writer_lost(s->trace))
         session_fail(s, RECORD_VERDICT_UNSUPPORTED, "the trace cannot be written: %s",
                      s->error ? s->error->message : "");
 }

@@ -19,6 +19,7 @@
 #include "recorder/record/patches.h"
 #include "recorder/record/image_store.h"
 #include "recorder/record/instructions.h"
+#include "recorder/record/limits.h"
 #include "recorder/record/space.h"
 
 /* Images go to [mmap_base - ZONE, mmap_base), their stub areas 0x0bf90000 below (design.md section
@@ -319,8 +320,12 @@ int space_exec(struct session *s, struct task *t)
     emit_map(s, t, &reset);
     error = setup(s, t);
     if (error) {
+        char limit[96];
+
+        limits_describe(t, limit, sizeof(limit));
         session_fail(s, RECORD_VERDICT_UNSUPPORTED, "%s cannot be set up for recording: %s",
-                     t->process->exe ? t->process->exe : "the program", strerror(-error));
+                     t->process->exe ? t->process->exe : "the program",
+                     limit[0] ? limit : strerror(-error));
         return error;
     }
     t->regs_dirty = true;

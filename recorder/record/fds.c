@@ -356,7 +356,7 @@ void fds_after_call(struct session *s, struct task *t, struct call *c)
     file_facts_after_call(s, t, c);
     switch (c->nr) {
     case SYS_socket: /* something may stay behind: TIME_WAIT, addresses, routes */
-        s->used_network |= c->args[0] != AF_UNIX;
+        s->spoiled |= c->args[0] != AF_UNIX;
         ports_socket_made(s, t, c);
         break;
     case SYS_pipe:

@@ -35,7 +35,7 @@ struct file_facts {
     struct {
         uint64_t device;
         bool renumbered; /* the device number varies too */
-    } device[4];
+    } device[6];
 };
 
 static int64_t from_timespec(const struct timespec *t)
@@ -168,6 +168,19 @@ void file_facts_started(struct session *s)
     f->shared_inode = shared.st_ino;
 }
 
+/* Is RECORD_FILES_DIRECTORY a file system that the harness mounted? */
+static bool own_files(const struct session *s, struct stat *ret)
+{
+    struct stat parent;
+    char path[128];
+
+    snprintf(path, sizeof(path), "/proc/%d/root" RECORD_FILES_DIRECTORY, s->tasks->tid);
+    if (stat(path, ret) < 0)
+        return false;
+    snprintf(path, sizeof(path), "/proc/%d/root" RECORD_FILES_DIRECTORY "/..", s->tasks->tid);
+    return stat(path, &parent) == 0 && parent.st_dev != ret->st_dev;
+}
+
 static void learn_devices(struct session *s)
 {
     struct file_facts *f = s->file_facts;
@@ -185,6 +198,11 @@ static void learn_devices(struct session *s)
     }
     if (fstat(s->area.memfd, &st) == 0)
         add_device(f, &st, false);
+    snprintf(path, sizeof(path), "/proc/%d/root/dev/shm", s->tasks->tid);
+    if (s->place && s->place->own_shm && stat(path, &st) == 0)
+        add_device(f, &st, true);
+    if (own_files(s, &st))
+        add_device(f, &st, true);
     if (pipe2(pair, O_CLOEXEC) == 0) {
         if (fstat(pair[0], &st) == 0) {
             add_device(f, &st, false);

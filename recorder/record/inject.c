@@ -32,6 +32,7 @@ static bool try_one(struct session *s, struct task *t, size_t index, double fall
     info.si_code = SI_USER;
     info.si_pid = t->process->pid;
     info.si_uid = t->process->uid;
+    t->injected_signals |= signal_bit(i->signal);
     signal_send(s, t->process, t, &info);
     return true;
 }

@@ -2,6 +2,7 @@
  * tasks into user code; exactly one runs at a time. */
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <time.h>
@@ -11,6 +12,7 @@
 #include "recorder/record/blocking.h"
 #include "recorder/record/buffered.h"
 #include "recorder/record/instructions.h"
+#include "recorder/record/limits.h"
 #include "recorder/record/outside.h"
 #include "recorder/record/process.h"
 #include "recorder/record/session.h"
@@ -20,7 +22,8 @@
 #include "recorder/record/timers.h"
 #include "recorder/record/traps.h"
 
-#define TASKS_MAX 4096
+#define HALT_PATIENCE_NS 100000000ull
+#define TURNS_PER_LOOK 16
 #define COUNTER_IDLE (1ll << 62)
 #define ASK_NS 1000000u
 
@@ -110,7 +113,7 @@ static size_t collect(struct session *s, uint32_t *ids, struct task **tasks)
 {
     size_t n = 0;
 
-    for (struct task *t = s->tasks; t && n < TASKS_MAX; t = t->next) {
+    for (struct task *t = s->tasks; t && n < LIMITS_TASKS_MAX; t = t->next) {
         if (!is_runnable(s, t))
             continue;
         ids[n] = t->id;
@@ -165,44 +168,65 @@ static bool all_wait(struct session *s)
         s->ended = true;
         return false;
     }
-    process_report(s, RECORD_VERDICT_DEADLOCK, "every task waits for ever:");
+    session_fail(s, RECORD_VERDICT_DEADLOCK, "every task waits for ever");
     return false;
 }
 
-/* A task that runs is stopped wherever it is, so that its stack can be read. */
+/* A task that runs is stopped wherever it is, so that its stack can be read; where the kernel is
+ * busy in its name and does not listen (MAP_POPULATE), by its death. */
 static void halt(struct session *s, struct task *running)
 {
+    uint64_t patient_until = wall_now() + HALT_PATIENCE_NS;
     struct stop stop;
     int got;
 
     if (!running || ptrace(PTRACE_INTERRUPT, running->tid, 0, 0) < 0)
         return;
-    do
-        got = wait_next(running->tid, true, &stop);
-    while (got == -EINTR);
+    while ((got = wait_next(running->tid, true, &stop)) == -EINTR) {
+        if (wall_now() < patient_until)
+            continue;
+        patient_until = UINT64_MAX;
+        s->killed = true;
+        kill(running->process->tgid, SIGKILL);
+    }
     if (got == 1 && stop.kind != STOP_DEAD)
         tracee_get_regs(running->tid, &running->regs);
     if (got == 1 && stop.kind != STOP_DEAD && buffered_inside(running))
         buffered_leave(s, running);
 }
 
-/* running: the task that is not stopped, or NULL. Asking costs as much as a system call or two, and
- * decisions come every few microseconds. */
-static bool over_time(struct session *s, struct task *running)
+/* running: the task that is not stopped, or NULL. */
+static bool over_memory(struct session *s, struct task *running, uint64_t now)
+{
+    char *headline;
+
+    if (!limits_over_memory(s, now, &headline))
+        return false;
+    halt(s, running);
+    session_fail(s, RECORD_VERDICT_LIMIT, "%s", headline);
+    free(headline);
+    return true;
+}
+
+/* running: the same. Asking costs as much as a system call or two, and decisions come every few
+ * microseconds. */
+static bool is_over(struct session *s, struct task *running)
 {
     uint64_t now = wall_now();
     bool ask = running || now - s->asked_ns >= ASK_NS;
 
+    if (over_memory(s, running, now))
+        return true;
     if (ask)
         s->asked_ns = now;
     if (s->wall_deadline && now > s->wall_deadline + s->rewriting_ns) {
         halt(s, running);
-        process_report(s, RECORD_VERDICT_TIMEOUT, "its tasks then:");
+        session_fail(s, RECORD_VERDICT_TIMEOUT, "%s", "");
         return true;
     }
     if (s->deadline_virtual && clock_now(s->clock) > s->deadline_virtual) {
         halt(s, running);
-        process_report(s, RECORD_VERDICT_VIRTUAL_TIMEOUT, "its tasks then:");
+        session_fail(s, RECORD_VERDICT_VIRTUAL_TIMEOUT, "%s", "");
         return true;
     }
     if (ask && s->options->interrupted &&
@@ -220,15 +244,15 @@ static bool over_time(struct session *s, struct task *running)
 
 static struct task *choose(struct session *s)
 {
-    uint32_t ids[TASKS_MAX];
-    struct task *tasks[TASKS_MAX];
+    uint32_t ids[LIMITS_TASKS_MAX];
+    struct task *tasks[LIMITS_TASKS_MAX];
 
     for (;;) {
         uint64_t wait_ns = 0;
         uint32_t id;
         size_t n;
 
-        if (over_time(s, NULL) || s->live == 0)
+        if (is_over(s, NULL) || s->live == 0)
             return NULL;
         blocking_collect_kernel(s);
         timers_fire(s);
@@ -321,9 +345,10 @@ static void run(struct session *s, struct task *t)
     t->nowhere = false;
     t->moves.steps = 0;
     t->moves.count = 0;
+    t->space->ran = true;
     for (;;) {
         got = stepped ? step_next(s, t, &stop) : wait_next(t->tid, true, &stop);
-        if (got == -EINTR && over_time(s, stepped ? NULL : t))
+        if (got == -EINTR && is_over(s, stepped ? NULL : t))
             return;
         if (got == -EINTR && !stepped && blocking_task_letter(t->tid) == 'S')
             buffered_rescue(t);
@@ -368,9 +393,13 @@ static void step_task(struct session *s, struct task *t)
 int session_loop(struct session *s)
 {
     s->reschedule = true;
-    while (!s->ended && s->live > 0) {
+    for (uint32_t turns = 1; !s->ended && s->live > 0; turns++) {
         struct task *t = s->current;
 
+        /* a task that stops often and alone neither meets the timer in a wait nor a decision */
+        if (turns % TURNS_PER_LOOK == 0 && is_over(s, NULL))
+            break;
+        session_sweep(s);
         if (s->reschedule || !t || t->state != TASK_READY || t->vfork_child)
             t = choose(s);
         if (!t)

@@ -15,7 +15,10 @@ bool output_raised_sigpipe(const struct task *t);
 /* The kernel's SIGPIPE, modelled. */
 void output_send_sigpipe(struct session *s, struct task *t);
 
-/* Keep them for the result, beside an event that has them. */
-void output_keep(struct session *s, int stream, const void *data, uint64_t length);
+/* Keep them for the result, beside an event that has them. How many of them belong into the event:
+ * a trace in memory ends with the result's output, one that is streamed holds all. */
+uint64_t output_keep(struct session *s, int stream, const void *data, uint64_t length);
+/* The run has ended: output and its digest go into the result. */
+void output_collect(struct session *s);
 
 #endif

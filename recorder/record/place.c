@@ -31,7 +31,7 @@ enum reaper_command {
     REAPER_EMPTY = 'e', /* kill everybody else; answer: 1 nobody there */
 };
 
-enum ready_bits { READY = 1, READY_NO_PROC = 2, READY_NO_TMPDIR = 4 };
+enum ready_bits { READY = 1, READY_NO_PROC = 2, READY_NO_TMPDIR = 4, READY_NO_SHM = 8 };
 
 static bool write_text(const char *path, const char *text)
 {
@@ -92,9 +92,11 @@ static void steady_network(void)
 
 /* ---- the reaper ---------------------------------------------------------------------------- */
 
-static int mount_tmpdir(void)
+#define SHM "/dev/shm"
+
+static int mount_files(const char *path)
 {
-    return mount("tmpfs", START_TMPDIR, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
+    return mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
 }
 
 static bool directory_is_empty(const char *path)
@@ -110,12 +112,22 @@ static bool directory_is_empty(const char *path)
     return empty;
 }
 
-static char reset(bool tmpdir, int last_pid)
+/* New mounts where there are files, and always in the same order: /proc/self/mountinfo shows it. */
+static bool clean(bool tmpdir, bool shm)
 {
-    if (tmpdir && !directory_is_empty(START_TMPDIR)) {
-        if (umount2(START_TMPDIR, MNT_DETACH) < 0 || mount_tmpdir() < 0)
-            return 0;
-    }
+    bool new_tmpdir = tmpdir && !directory_is_empty(START_TMPDIR);
+    bool new_shm = shm && (new_tmpdir || !directory_is_empty(SHM));
+
+    if ((new_shm && umount2(SHM, MNT_DETACH) < 0) ||
+        (new_tmpdir && umount2(START_TMPDIR, MNT_DETACH) < 0))
+        return false;
+    return (!new_tmpdir || mount_files(START_TMPDIR) == 0) && (!new_shm || mount_files(SHM) == 0);
+}
+
+static char reset(bool tmpdir, bool shm, int last_pid)
+{
+    if (!clean(tmpdir, shm))
+        return 0;
     /* proc(5), /proc/sys/kernel/ns_last_pid: the next pid is 2 again */
     return pwrite(last_pid, "1", 1, 0) == 1;
 }
@@ -124,6 +136,7 @@ static void reaper_main(const struct place *plan, uid_t uid, gid_t gid, int comm
 {
     char byte = READY, ask;
     sigset_t all;
+    bool has_tmpdir, has_shm;
     int last_pid;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -136,8 +149,10 @@ static void reaper_main(const struct place *plan, uid_t uid, gid_t gid, int comm
     mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
     if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
         byte |= READY_NO_PROC;
-    if (plan->tmpdir && mount_tmpdir() < 0)
+    if (plan->tmpdir && mount_files(START_TMPDIR) < 0)
         byte |= READY_NO_TMPDIR;
+    if (!plan->own_shm || mount_files(SHM) < 0)
+        byte |= READY_NO_SHM;
     if (plan->network) {
         loopback_up();
         steady_network();
@@ -148,11 +163,13 @@ static void reaper_main(const struct place *plan, uid_t uid, gid_t gid, int comm
     last_pid = open("/proc/sys/kernel/ns_last_pid", O_RDWR | O_CLOEXEC);
     if (write(3, &byte, 1) != 1)
         _exit(1);
+    has_tmpdir = plan->tmpdir && !(byte & READY_NO_TMPDIR);
+    has_shm = !(byte & READY_NO_SHM);
     while (read(3, &ask, 1) == 1) {
         if (ask == REAPER_EMPTY)
             byte = kill(-1, SIGKILL) < 0 && errno == ESRCH;
         else
-            byte = reset(plan->tmpdir && !(byte & READY_NO_TMPDIR), last_pid);
+            byte = reset(has_tmpdir, has_shm, last_pid);
         if (write(3, &byte, 1) != 1)
             break;
     }
@@ -199,9 +216,15 @@ static pid_t clone_reaper(struct place *place, int command)
 
     if (place->network)
         flags |= CLONE_NEWNET;
+    if (place->own_shm)
+        flags |= CLONE_NEWIPC;
     if (place->user_namespace)
         flags |= CLONE_NEWUSER;
     pid = (pid_t)syscall(SYS_clone, flags, 0, 0, 0, 0);
+    if (pid < 0 && errno == EINVAL && place->own_shm) { /* a kernel without CONFIG_IPC_NS */
+        place->own_shm = false;
+        pid = (pid_t)syscall(SYS_clone, flags & ~(unsigned long)CLONE_NEWIPC, 0, 0, 0, 0);
+    }
     if (pid == 0)
         reaper_main(place, uid, gid, command);
     return pid < 0 ? -errno : pid;
@@ -233,6 +256,7 @@ static int make_with(struct place *place)
     }
     place->own_proc = !(byte & READY_NO_PROC);
     place->tmpdir = place->tmpdir && !(byte & READY_NO_TMPDIR);
+    place->own_shm = !(byte & READY_NO_SHM);
     return 0;
 }
 
@@ -258,6 +282,7 @@ static int make(struct place *place, uint32_t guards_off)
                                 .guards = guards_off,
                                 .tmpdir = tmpdir,
                                 .network = network && !(attempt & 1),
+                                .own_shm = true,
                                 .user_namespace = attempt >= 2};
         error = make_with(place);
     }
@@ -266,7 +291,7 @@ static int make(struct place *place, uint32_t guards_off)
 
 int place_namespaces(const struct place *place)
 {
-    return CLONE_NEWNS | (place->network ? CLONE_NEWNET : 0);
+    return CLONE_NEWNS | (place->network ? CLONE_NEWNET : 0) | (place->own_shm ? CLONE_NEWIPC : 0);
 }
 
 bool place_addresses_are_fixed(void)

@@ -16,6 +16,7 @@ struct place {
     bool own_proc;       /* /proc is the namespace's */
     bool user_namespace; /* of its own: whoever goes there joins it first */
     bool network;
+    bool own_shm;    /* /dev/shm is the run's own, and so are SysV segments and message queues */
     uint32_t guards; /* made with these guards off */
 };
 

@@ -14,6 +14,7 @@
 #include "recorder/base/log.h"
 #include "recorder/record/fds.h"
 #include "recorder/record/futexes.h"
+#include "recorder/record/limits.h"
 #include "recorder/record/patches.h"
 #include "recorder/record/signal.h"
 #include "recorder/record/stack.h"
@@ -129,6 +130,8 @@ void process_task_dead(struct session *s, struct task *t, int status)
 {
     struct process *p = t->process;
 
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && !t->kill_signal)
+        limits_killed_from_outside(s, t);
     t->state = TASK_DEAD;
     if (s->current == t) {
         s->reason = SCHED_EXITED;
@@ -280,18 +283,18 @@ static bool dumps_core(int signal)
 /* What became of other processes is the program's own business. */
 static void report_crash(struct session *s, struct task *t, int signal)
 {
-    struct bytes text;
+    char how[64];
 
-    if (!dumps_core(signal) || s->ended || t->process != s->first)
+    if (s->ended || t->process != s->first)
         return;
-    bytes_init(&text);
-    stack_append_all(s, t, &text);
-    bytes_append(&text, "", 1);
+    snprintf(how, sizeof(how), "killed by SIG%s", sigabbrev_np(signal));
+    if (signal != s->options->expected_signal)
+        stack_read_all(s, t, how);
+    if (!dumps_core(signal))
+        return;
     free(s->result->message);
-    if (asprintf(&s->result->message, "killed by SIG%s in task %u (%s):%s", sigabbrev_np(signal),
-                 t->id, t->name, (const char *)text.data) < 0)
+    if (asprintf(&s->result->message, "%s in task %s (%s)", how, t->role, t->name) < 0)
         s->result->message = NULL;
-    bytes_done(&text);
 }
 
 /* The kernel's own default action: the signal is sent, reported to us at the task's next stop, and
@@ -301,6 +304,8 @@ static bool deliver_fatal(struct session *s, struct task *t, int signal)
     struct stop stop;
     int let_through = 0;
 
+    if (dumps_core(signal))
+        limits_no_core(t);
     syscall(SYS_tgkill, t->process->tgid, t->tid, signal);
     do {
         int got;
@@ -359,14 +364,29 @@ static void stands_at_exit(struct session *s, struct task *t, struct call *c)
     c->active = false;
 }
 
+/* Who called an end that nobody expected. */
+static void report_exit(struct session *s, struct task *t, int status)
+{
+    const uint64_t *expected = s->options->expected_exits;
+    char how[64];
+
+    if (s->ended || t->process != s->first || !expected ||
+        (expected[status / 64] >> (status % 64) & 1))
+        return;
+    snprintf(how, sizeof(how), "exits with %d", status);
+    stack_read_all(s, t, how);
+}
+
 enum call_action model_exit(struct session *s, struct task *t, struct call *c)
 {
     struct stop stop;
     int got;
 
     stands_at_exit(s, t, c);
-    if (t->process->live_tasks == 1)
+    if (t->process->live_tasks == 1) {
         t->process->group_exiting = true;
+        report_exit(s, t, (int)(c->args[0] & 0xff));
+    }
     leave(s, t, (int)((c->args[0] & 0xff) << 8));
     task_flush(t);
     ptrace(PTRACE_CONT, t->tid, 0, 0);
@@ -383,6 +403,7 @@ enum call_action model_exit_group(struct session *s, struct task *t, struct call
     struct process *p = t->process;
 
     stands_at_exit(s, t, c);
+    report_exit(s, t, (int)(c->args[0] & 0xff));
     p->group_exiting = true;
     p->group_status = (int)((c->args[0] & 0xff) << 8);
     p->group_status_valid = true;
@@ -391,19 +412,4 @@ enum call_action model_exit_group(struct session *s, struct task *t, struct call
     ptrace(PTRACE_CONT, t->tid, 0, 0);
     collect_group(s, p);
     return CALL_GONE;
-}
-
-/* ---- reports ------------------------------------------------------------------------------- */
-
-void process_report(struct session *s, enum record_verdict verdict, const char *headline)
-{
-    struct bytes text;
-
-    if (s->ended)
-        return;
-    bytes_init(&text);
-    stack_append_all(s, NULL, &text);
-    bytes_append(&text, "", 1);
-    session_fail(s, verdict, "%s%s", headline, (const char *)text.data);
-    bytes_done(&text);
 }

@@ -11,8 +11,6 @@ void process_task_dead(struct session *s, struct task *t, int status);
 /* Let the kernel kill t's whole process by this signal (default action) and see it through. */
 void process_kill(struct session *s, struct task *t, int signal);
 void process_notify_parent(struct session *s, struct process *p, int code, int status);
-/* End the run: the message is the headline with every task's state and stack. */
-void process_report(struct session *s, enum record_verdict verdict, const char *headline);
 void process_timers_free(struct process *p);
 struct process *process_of_pidfd(struct session *s, struct task *t, int fd);
 /* exec or exit of a vfork child lets its parent go on. */

@@ -265,7 +265,8 @@ static void make_fdinfo(const struct procfs_request *r, struct bytes *ret)
 
 static struct procfs_system_facts system_facts(struct session *s)
 {
-    struct procfs_system_facts facts = {.tasks = s->live};
+    struct procfs_system_facts facts = {
+        .tasks = s->live, .processes = (uint32_t)s->swept_count, .cpu_ns = s->swept_cpu_ns};
     struct timespec now = {0}, up = {0};
 
     clock_read(s->clock, CLOCK_REALTIME, 0, &now);

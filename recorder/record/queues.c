@@ -232,3 +232,13 @@ enum call_action model_mq_timed(struct session *s, struct task *t, struct call *
     c->attempted = mq_attempted;
     return borrow_run(s, t, c);
 }
+
+/* ---- made by name -------------------------------------------------------------------------- */
+
+enum call_action model_ipc_get(struct session *s, struct task *t, struct call *c)
+{
+    (void)t;
+    (void)c;
+    s->spoiled = true;
+    return CALL_RUN;
+}

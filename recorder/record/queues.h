@@ -12,5 +12,7 @@ enum call_action model_msgrcv(struct session *s, struct task *t, struct call *c)
 enum call_action model_mq_notify(struct session *s, struct task *t, struct call *c);
 /* mq_timedsend, mq_timedreceive. */
 enum call_action model_mq_timed(struct session *s, struct task *t, struct call *c);
+/* shmget, semget, msgget, mq_open: what they make outlives its makers. */
+enum call_action model_ipc_get(struct session *s, struct task *t, struct call *c);
 
 #endif

@@ -18,12 +18,17 @@
 #include "recorder/record/cpuid.h"
 #include "recorder/record/file_facts.h"
 #include "recorder/record/buffered.h"
+#include "recorder/record/limits.h"
+#include "recorder/record/output.h"
 #include "recorder/record/image_store.h"
 #include "recorder/record/session.h"
 #include "recorder/record/space.h"
+#include "recorder/record/stack.h"
 #include "recorder/record/start.h"
+#include "recorder/stacks/stacks.h"
 #include "recorder/tracee/processor.h"
 
+#define TRACE_MEMORY_MAX (512ull << 20)
 #define DEFAULT_EPOCH_NS 1700000000000000000ull /* a constant: part of what "same" means */
 
 static uint64_t clock_ns(clockid_t id)
@@ -162,7 +167,17 @@ static void fill_meta(struct session *s, struct trace_meta *meta)
     meta->schedule_digest = strdup(text);
     meta->statistics = statistics_text(&s->result->statistics);
     meta->machine = strdup("x86_64");
+    stacks_copy(&meta->stacks, &s->result->stacks);
     cpuid_table_describe(&s->area, meta);
+}
+
+static uint64_t trace_memory(const struct record_options *o)
+{
+    uint64_t share = o->memory_limit ? o->memory_limit / 4 : TRACE_MEMORY_MAX;
+
+    if (o->trace_memory)
+        return o->trace_memory;
+    return share < TRACE_MEMORY_MAX ? share : TRACE_MEMORY_MAX;
 }
 
 /* `trace_meta` as it is before anything has happened: a cut trace has only this. */
@@ -178,6 +193,8 @@ static int open_trace(struct session *s)
     meta.verdict = strdup("cut");
     error = trace_writer_open(s->options->trace_directory, &meta, &s->trace, s->error);
     trace_meta_done(&meta);
+    if (!error && !s->options->trace_directory)
+        trace_writer_bound(s->trace, trace_memory(s->options), s->options->spill_directory);
     return error;
 }
 
@@ -190,13 +207,7 @@ static void collect_result(struct session *s)
     r->statistics.rewriting_ns = s->rewriting_ns;
     r->statistics.schedule_digest = sched_digest(s->sched);
     sched_learned(s->sched, &r->learned);
-    for (int i = 0; i < 2; i++) {
-        r->statistics.output_digest =
-            bytes_hash(s->output[i].data, s->output[i].length, r->statistics.output_digest);
-        bytes_append(&s->output[i], "", 1);
-        r->output[i] = (char *)s->output[i].data;
-        r->output_length[i] = s->output[i].length - 1;
-    }
+    output_collect(s);
 }
 
 static int finish_trace(struct session *s)
@@ -279,6 +290,24 @@ static int prepare(struct session *s, const struct record_options *o)
     return open_trace(s);
 }
 
+/* Where the tasks stood when we ended the run; they are stopped, and still there. */
+static void read_stacks(struct session *s)
+{
+    switch (s->result->verdict) {
+    case RECORD_VERDICT_UNSUPPORTED:
+    case RECORD_VERDICT_DEADLOCK:
+    case RECORD_VERDICT_TIMEOUT:
+    case RECORD_VERDICT_VIRTUAL_TIMEOUT:
+    case RECORD_VERDICT_LIMIT:
+        if (!s->killed)
+            stack_read_all(s, s->result->verdict == RECORD_VERDICT_UNSUPPORTED ? s->current : NULL,
+                           NULL);
+        return;
+    default:
+        return;
+    }
+}
+
 /* The first execve: its failure is the caller's error, not a run. */
 static int first_exec(struct session *s)
 {
@@ -309,6 +338,7 @@ int record_run(const struct record_options *options, struct record_result *ret,
     s.result = ret;
     s.error = error ? error : &own;
     s.area.memfd = s.area.socket = s.area.socket_tracee = -1;
+    limits_begin(&s);
     code = prepare(&s, options);
     start_timer(&old_action, &old_timer);
     if (!code)
@@ -318,8 +348,13 @@ int record_run(const struct record_options *options, struct record_result *ret,
     if (!code)
         code = first_exec(&s);
     if (!code)
+        limits_started(&s);
+    if (!code)
         session_loop(&s);
+    if (!code)
+        read_stacks(&s);
     start_cleanup(&s);
+    limits_end(&s);
     processor_unshare_cpuid_trap();
     stop_timer(&old_action, &old_timer);
     if (!code) {
@@ -345,11 +380,14 @@ void record_result_done(struct record_result *result)
     for (size_t i = 0; i < result->note_count; i++)
         free(result->notes[i]);
     free(result->notes);
-    free(result->output[0]);
-    free(result->output[1]);
+    for (int i = 0; i < 2; i++) {
+        free(result->output[i]);
+        free(result->output_end[i]);
+    }
     if (result->trace)
         trace_writer_close(result->trace);
     trace_meta_done(&result->meta);
+    stacks_done(&result->stacks);
     memset(result, 0, sizeof(*result));
 }
 
@@ -362,6 +400,7 @@ const char *record_verdict_name(enum record_verdict verdict)
         [RECORD_VERDICT_VIRTUAL_TIMEOUT] = "virtual timeout",
         [RECORD_VERDICT_UNSUPPORTED] = "unsupported",
         [RECORD_VERDICT_INTERRUPTED] = "interrupted",
+        [RECORD_VERDICT_LIMIT] = "limit",
     };
 
     return verdict < RECORD_VERDICT_COUNT ? names[verdict] : "?";

@@ -14,6 +14,13 @@
 #include "recorder/events/patch.h"
 #include "recorder/sched/sched.h"
 #include "recorder/trace/trace.h"
+#include "rrtest/stacks.h"
+
+#define RECORD_OUTPUT_END 65536 /* bytes kept of the end of output that was cut */
+
+/* Where the harness puts files for a run, in a file system of the run's own: its files have numbers
+ * that are not shown as they are, like those of TMPDIR. */
+#define RECORD_FILES_DIRECTORY "/tmp/rrtest-run"
 
 /* One `inject:` entry. */
 struct record_injection {
@@ -50,7 +57,23 @@ struct record_options {
     uint64_t timeout_ns;         /* wall time, rewriting of images excluded; 0: none */
     uint64_t virtual_timeout_ns; /* 0: none */
     uint64_t clock_epoch_ns;     /* CLOCK_REALTIME at the run's start; 0: the default constant */
-    uint64_t output_limit;       /* bytes of stdout+stderr kept; 0: default 64 MiB */
+    /* Ends of the program that need no stacks, since they are wanted: exit statuses, a bit each of
+     * 256, NULL: any; the signal that kills it, 0: none. */
+    const uint64_t *expected_exits;
+    int expected_signal;
+    /* Of all tasks together, bytes: anonymous and shared memory, files in the run's own TMPDIR, and
+     * what the recorder holds for trace and output. Looked at every 10 ms of wall time, so runs
+     * with one seed may end at different points. 0: none */
+    uint64_t memory_limit;
+    uint32_t process_limit; /* at a time, unreaped ones included; 0: none */
+    uint32_t task_limit;    /* threads of all processes at a time; 0: the most there can be, 4096 */
+    /* Bytes kept of each of stdout and stderr, and in a trace held in memory; of what comes beyond,
+     * only the end is kept. 0: default 64 MiB */
+    uint64_t output_limit;
+    /* A trace in memory that is larger than this goes on in an unlinked file. 0: a quarter of
+     * memory_limit, at most 512 MiB */
+    uint64_t trace_memory;
+    const char *spill_directory; /* for that file; NULL: $TMPDIR or /var/tmp */
     const char *image_cache;     /* directory; NULL: $XDG_CACHE_HOME/rrtest or ~/.cache/rrtest */
     const char *trace_directory; /* stream the trace there; NULL: in memory (result->trace) */
     bool no_trace;               /* keep nothing at all (only schedule and verdict are wanted) */
@@ -87,6 +110,7 @@ enum record_verdict {
     RECORD_VERDICT_VIRTUAL_TIMEOUT,
     RECORD_VERDICT_UNSUPPORTED, /* the program did something that is not modelled; message tells */
     RECORD_VERDICT_INTERRUPTED,
+    RECORD_VERDICT_LIMIT, /* one of the limits above; message tells which */
     RECORD_VERDICT_COUNT
 };
 const char *record_verdict_name(enum record_verdict verdict);
@@ -105,13 +129,19 @@ struct record_statistics {
 struct record_result {
     enum record_verdict verdict;
     int status;    /* of the first process, as wait(2); 0 when killed by us: see verdict */
-    char *message; /* owned; details: unsupported call, state of every task in a deadlock */
-    char **notes;  /* owned; what the run had to go without, one line each */
+    char *message; /* owned; one line: what is not modelled, who was killed... */
+    /* Owned: where every task stood at a deadlock, a timeout, something unsupported, the program's
+     * death by a signal or its exit with a status that was not expected. Else empty. */
+    struct stack_list stacks;
+    char **notes; /* owned; what the run had to go without, one line each */
     size_t note_count;
     struct record_statistics statistics;
     struct sched_length learned;
     char *output[2]; /* owned: stdout, stderr of the run (NUL-terminated, lengths below) */
     size_t output_length[2];
+    uint64_t output_total[2]; /* bytes written; more than output_length: the rest was cut off */
+    char *output_end[2]; /* owned: where it was cut, the last of it, RECORD_OUTPUT_END at most */
+    size_t output_end_length[2];
     struct trace_writer *trace; /* owned; NULL when streamed or no_trace */
     struct trace_meta meta;     /* for trace_writer_keep() */
 };

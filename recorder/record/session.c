@@ -101,6 +101,58 @@ static void process_free(struct process *p)
     free(p);
 }
 
+#define SWEEP_EVERY 64 /* processes made */
+
+static void forget_sweepable(struct session *s)
+{
+    for (struct process *p = s->processes; p; p = p->next)
+        if (p->parent && p->parent->sweepable)
+            p->parent = NULL;
+    for (struct fd_object *o = s->objects; o; o = o->next)
+        if (o->owner && o->owner->sweepable)
+            o->owner = NULL;
+}
+
+void session_sweep(struct session *s)
+{
+    struct process **at = &s->processes;
+    bool any = false;
+
+    if (s->next_process - s->swept_process < SWEEP_EVERY)
+        return;
+    s->swept_process = s->next_process;
+    for (struct process *p = s->processes; p; p = p->next) {
+        p->sweepable = p->reaped && p->zombie && p->live_tasks == 0 && p != s->first;
+        any |= p->sweepable;
+    }
+    if (!any)
+        return;
+    forget_sweepable(s);
+    while (*at) {
+        struct process *p = *at;
+
+        if (!p->sweepable) {
+            at = &p->next;
+            continue;
+        }
+        *at = p->next;
+        s->swept_count++;
+        s->swept_cpu_ns += p->cpu_ns;
+        process_free(p);
+    }
+}
+
+/* Names a task by how it came about, whatever the order in which tasks are made. */
+static char *role_of_child(struct task *parent)
+{
+    char *role;
+
+    if ((parent ? asprintf(&role, "%s.%u", parent->role, ++parent->children)
+                : asprintf(&role, "0")) < 0)
+        abort();
+    return role;
+}
+
 struct task *session_task_new(struct session *s, struct task *parent, pid_t tid,
                               uint64_t clone_flags)
 {
@@ -109,6 +161,7 @@ struct task *session_task_new(struct session *s, struct task *parent, pid_t tid,
 
     t->id = ++s->next_task;
     t->tid = tid;
+    t->role = role_of_child(parent);
     t->pidfd = -1;
     t->call.borrowed[0].fd = t->call.borrowed[1].fd = -1;
     t->queue = signal_queue_new();
@@ -179,6 +232,7 @@ void session_task_gone(struct session *s, struct task *t)
     signal_queue_free(t->queue);
     filter_unref(t->filters);
     patches_task_free(t);
+    free(t->role);
     walk_task_free(t);
     space_unref(t->space);
     files_unref(s, t->files);

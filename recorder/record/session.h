@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <sys/user.h>
 
@@ -79,6 +80,8 @@ struct space {
     uint64_t brk_start, brk;
     uint64_t zone_start, zone_end; /* where images are placed; reserved at exec */
     uint64_t zone_next;            /* top-down */
+    uint64_t resident, looked;     /* limits.c: bytes at its last look, number of that look */
+    bool ran;                      /* since then */
     int64_t zone_shift;            /* from an image to its stub area */
     bool has_area;                 /* the recorder's area is mapped */
     bool rewritten_nothing;        /* some executable mapping runs without ticks */
@@ -154,8 +157,9 @@ struct process {
     int exit_signal; /* sent to the parent; SIGCHLD mostly */
     uint32_t live_tasks;
     bool group_exiting, execing;
-    bool zombie;  /* all tasks gone, parent has not waited */
-    bool reaped;  /* the kernel has no trace of it any more */
+    bool zombie; /* all tasks gone, parent has not waited */
+    bool reaped; /* the kernel has no trace of it any more */
+    bool sweepable;
     bool stopped; /* job control */
     bool report_stop, report_continue;
     int stop_signal;
@@ -296,10 +300,13 @@ struct task {
     int kill_signal;         /* fatal signal on its way */
     bool kernel_mask;        /* the kernel has a signal mask for the call it runs (terminal.h) */
     char name[16];
+    char *role;        /* who made it: "0" the first, "0.2" its second child */
+    uint32_t children; /* tasks and processes it has made */
     struct {
         bool valid;
         uint64_t nr, ip, sp;
     } injected;                        /* the call that an injected signal interrupted last */
+    signal_set injected_signals;       /* of the pending ones: sent by inject.c */
     uint8_t tsc_mode;                  /* prctl(PR_SET_TSC), as the program sees it; 0: never set */
     bool cpuid_traps;                  /* instructions.h */
     uint64_t trap_ticks, trap_atomics; /* where the counter trapped last */
@@ -311,6 +318,12 @@ struct task {
     size_t frame_count, frame_capacity;
     uint64_t patch_flag; /* RRTEST_FAULT=patch-flag-per-task: a site wanted by some call */
     struct task *next;
+};
+
+/* Of one output stream, what went beyond the limit. */
+struct output_rest {
+    uint64_t length;
+    struct bytes end; /* RECORD_OUTPUT_END bytes or a little more */
 };
 
 /* ---- the session ------------------------------------------------------------------------- */
@@ -333,10 +346,19 @@ struct session {
     struct process *first; /* the program's process */
     struct task *current;
     uint32_t next_task, next_process;
+    uint32_t swept_process; /* session_sweep() was last made when next_process was this */
+    uint64_t swept_count, swept_cpu_ns; /* of the processes it has removed */
     uint64_t next_space, next_object;
     uint32_t live;
+    struct {                   /* limits.c */
+        uint64_t next_look;    /* at memory; wall ns */
+        uint64_t looks;        /* so far */
+        uint64_t kernel_kills; /* for lack of memory, at the first look */
+        bool has_files;
+        struct rlimit files; /* RLIMIT_NOFILE as the recorder was given it */
+    } limits;
     struct place *place; /* NULL: no namespaces */
-    bool used_network;   /* inet sockets were made: the place is spoiled */
+    bool spoiled;        /* the place: inet sockets, System V objects or message queues were made */
     int stdio_stat_valid;
     struct stdio_identity {
         uint64_t device, inode;
@@ -367,6 +389,7 @@ struct session {
     bool external_input;    /* the program's stdin comes from outside */
     uint32_t injected[16];
     struct bytes output[2];
+    struct output_rest rest[2];
     uint64_t events_since_checksum;
     struct file_entry {
         char *key;
@@ -400,6 +423,8 @@ void session_task_gone(struct session *s, struct task *t);
 struct task *session_task_by_tid(struct session *s, pid_t tid);
 struct task *session_task_by_ns_tid(struct session *s, pid_t tid);
 struct process *session_process_by_pid(struct session *s, pid_t pid);
+/* Every now and then: forget the processes that are reaped. To be called where nobody holds one. */
+void session_sweep(struct session *s);
 struct space *space_new(struct session *s);
 void space_unref(struct space *space);
 struct files *files_new(void);
@@ -450,6 +475,8 @@ int session_loop(struct session *s);
 /* The next stop of a task (-1: of any), beyond the session's 10 ms timer: a run that is long over
  * its time is killed. As wait_next(), never -EINTR. */
 int session_wait(struct session *s, pid_t tid, struct stop *ret);
+/* The timer came while the kernel is at work in a task's name: as above. */
+void session_watch(struct session *s);
 /* What a stop of the running task means. */
 void session_handle_stop(struct session *s, struct task *t, const struct stop *stop);
 void session_account(struct session *s, struct task *t); /* counters -> ticks, clock */

@@ -179,6 +179,10 @@ static int push_frame(struct session *s, struct task *t, const siginfo_t *info,
     if (error)
         return error;
     emit_begin(s, t, EVENT_SIGNAL)->signal = info->si_signo;
+    if (t->injected_signals & signal_bit(info->si_signo)) { /* its siginfo is that of a kill() */
+        s->building.event.note = "injected";
+        t->injected_signals &= ~signal_bit(info->si_signo);
+    }
     for (size_t i = 0; i < frame.piece_count && !error; i++)
         error = emit_poke(s, t, frame.piece[i].address, frame.piece[i].data, frame.piece[i].length);
     if (!error) {

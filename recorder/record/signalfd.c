@@ -16,7 +16,7 @@
 
 static signal_set pending_of(struct session *s, const struct process *p)
 {
-    signal_set set = signal_queue_set(p->queue);
+    signal_set set = p ? signal_queue_set(p->queue) : 0; /* its process may be gone */
 
     for (struct task *t = s->tasks; t; t = t->next)
         if (t->process == p)

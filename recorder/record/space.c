@@ -16,6 +16,7 @@
 #include "recorder/record/file_facts.h"
 #include "recorder/record/image_store.h"
 #include "recorder/record/notes.h"
+#include "recorder/record/limits.h"
 #include "recorder/record/patches.h"
 
 int space_open_fd(struct task *t, int fd)
@@ -76,7 +77,7 @@ uint32_t space_trace_file(struct session *s, int fd, enum trace_file_kind kind, 
     for (size_t i = 0; i < s->trace_file_count; i++)
         if (strcmp(s->trace_files[i].key, key) == 0)
             return s->trace_files[i].id;
-    if (s->trace) {
+    if (s->trace && !trace_writer_lost(s->trace)) {
         /* a file that is young or small may be rewritten in place before the trace is kept */
         bool copy_now =
             kind == TRACE_FILE_SHARED ||
@@ -203,6 +204,7 @@ static void map_segment(struct session *s, struct task *t, const struct loaded_i
 
 int space_run_batch(struct session *s, struct task *t, struct tracee_batch *batch)
 {
+    struct limits_lifted lifted;
     int error;
 
     if (batch->count == 0)
@@ -210,8 +212,10 @@ int space_run_batch(struct session *s, struct task *t, struct tracee_batch *batc
     s->result->statistics.stops++;
     t->regs_dirty = true;
     t->regs.orig_rax = (unsigned long long)-1;
+    limits_lift(t, &lifted);
     error = (t->space->has_area ? tracee_batch_run : tracee_batch_run_first)(&s->area, t->tid,
                                                                              &t->regs, batch);
+    limits_put_back(t, &lifted);
     t->space->has_area = true;
     for (size_t i = 0; i < batch->count && !error; i++) {
         int64_t result = batch->call[i].result;

@@ -242,5 +242,5 @@ void start_cleanup(struct session *s)
         reap_strangers();
         sched_yield();
     }
-    place_leave(s->place, s->used_network);
+    place_leave(s->place, s->spoiled);
 }

@@ -23,6 +23,15 @@ uint64_t timers_after(struct session *s, const struct timespec *relative)
     return now + (uint64_t)relative->tv_sec * NS + (uint64_t)relative->tv_nsec;
 }
 
+static bool is_out_of_time(const struct session *s)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return s->wall_deadline &&
+           (uint64_t)t.tv_sec * NS + (uint64_t)t.tv_nsec > s->wall_deadline + s->rewriting_ns;
+}
+
 void timers_sleep_until(struct session *s, uint64_t virtual_ns)
 {
     uint64_t wait = virtual_ns - clock_now(s->clock);
@@ -30,7 +39,8 @@ void timers_sleep_until(struct session *s, uint64_t virtual_ns)
 
     if (virtual_ns > clock_now(s->clock))
         while (nanosleep(&t, &t) < 0 && errno == EINTR && !s->ended)
-            if (s->options->interrupted && s->options->interrupted(s->options->interrupted_context))
+            if (is_out_of_time(s) || (s->options->interrupted &&
+                                      s->options->interrupted(s->options->interrupted_context)))
                 return;
 }
 

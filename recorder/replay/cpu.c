@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "include/rrtest/recorder_page.h"
+#include "recorder/base/bytes.h"
 #include "recorder/replay/session.h"
 
 enum output { EAX, EBX, ECX, EDX };
@@ -98,53 +99,106 @@ static const struct feature {
     {0x80000008, 0, EBX, 0, "clzero"},
 };
 
+/* Components of extended state that user code can put into use (Intel SDM volume 1, 13.1): all that
+ * the recorded table has room to describe. */
+#define STATE_LEAF 0xd
+#define STATE_FIRST 2 /* x87 and SSE lie in the legacy area */
+#define STATE_LAST 18
+
+struct leaf {
+    uint32_t leaf, subleaf;
+    uint32_t theirs[4], ours[4]; /* EAX... as recorded and of this machine; 0: no such leaf */
+};
+
 /* The entry's layout is that of recorder_page.h. */
-static bool recorded(const struct trace_meta *meta, const struct feature *f, uint32_t ret[4])
+static void recorded(const struct trace_meta *meta, struct leaf *l)
 {
+    memset(l->theirs, 0, sizeof(l->theirs));
     for (uint64_t at = 0; at + RECORDER_CPUID_ENTRY_SIZE <= meta->cpuid_length;
          at += RECORDER_CPUID_ENTRY_SIZE) {
         uint32_t entry[8];
 
         memcpy(entry, meta->cpuid_table + at, sizeof(entry));
-        if (entry[0] != f->leaf || (entry[1] != f->subleaf && !(entry[2] & 1)))
+        if (entry[0] != l->leaf || (entry[1] != l->subleaf && !(entry[2] & 1)))
             continue;
-        memcpy(ret, entry + 4, 4 * sizeof(*ret));
-        return true;
+        memcpy(l->theirs, entry + 4, sizeof(l->theirs));
+        return;
     }
-    return false;
 }
 
-static void host(const struct feature *f, uint32_t ret[4])
+static void read_leaf(const struct trace_meta *meta, uint32_t leaf, uint32_t subleaf,
+                      struct leaf *ret)
 {
-    if (!__get_cpuid_count(f->leaf, f->subleaf, &ret[EAX], &ret[EBX], &ret[ECX], &ret[EDX]))
-        memset(ret, 0, 4 * sizeof(*ret));
+    ret->leaf = leaf;
+    ret->subleaf = subleaf;
+    recorded(meta, ret);
+    if (!__get_cpuid_count(leaf, subleaf, &ret->ours[EAX], &ret->ours[EBX], &ret->ours[ECX],
+                           &ret->ours[EDX]))
+        memset(ret->ours, 0, sizeof(ret->ours));
 }
 
-int replay_check_cpu(const struct trace_meta *meta, struct rr_error *error)
+static void add_name(struct bytes *list, const char *name)
 {
-    char missing[256] = "";
-    size_t length = 0;
-    const struct feature *last = NULL;
-    uint32_t theirs[4] = {0}, ours[4] = {0};
+    if (list->length > 0)
+        bytes_append(list, ", ", 2);
+    bytes_append(list, name, strlen(name));
+}
+
+/* What the recorded program may have used and this processor lacks. */
+static void list_missing(const struct trace_meta *meta, struct bytes *missing)
+{
+    struct leaf l = {.leaf = UINT32_MAX};
 
     for (size_t i = 0; i < sizeof(features) / sizeof(*features); i++) {
         const struct feature *f = &features[i];
 
-        if (!last || last->leaf != f->leaf || last->subleaf != f->subleaf) {
-            if (!recorded(meta, f, theirs))
-                memset(theirs, 0, sizeof(theirs));
-            host(f, ours); /* once a leaf: each costs microseconds in a virtual machine */
-        }
-        last = f;
-        if ((theirs[f->output] >> f->bit & 1) && !(ours[f->output] >> f->bit & 1) &&
-            length + 32 < sizeof(missing))
-            length += (size_t)snprintf(missing + length, sizeof(missing) - length, "%s%s",
-                                       length ? ", " : "", f->name);
+        if (l.leaf != f->leaf || l.subleaf != f->subleaf)
+            read_leaf(meta, f->leaf, f->subleaf, &l); /* once: microseconds in a virtual machine */
+        if ((l.theirs[f->output] >> f->bit & 1) && !(l.ours[f->output] >> f->bit & 1))
+            add_name(missing, f->name);
     }
-    if (length == 0)
-        return 0;
-    return rr_error_set(error, -EOPNOTSUPP,
-                        "the trace was recorded on a processor with %s, which this one lacks: "
-                        "replay it on a machine that has them",
-                        missing);
+}
+
+/* Where a component of extended state lies differs between vendors (AVX-512 behind MPX's room or
+ * not), and what xsave writes is the program's memory. */
+static void list_moved(const struct trace_meta *meta, struct bytes *moved)
+{
+    struct leaf state, component;
+    char name[32];
+
+    read_leaf(meta, STATE_LEAF, 0, &state);
+    for (uint32_t i = STATE_FIRST; i <= STATE_LAST; i++) {
+        if (!(state.theirs[EAX] & state.ours[EAX] & 1u << i))
+            continue;
+        read_leaf(meta, STATE_LEAF, i, &component);
+        if (component.theirs[EAX] == component.ours[EAX] &&
+            component.theirs[EBX] == component.ours[EBX])
+            continue;
+        snprintf(name, sizeof(name), "%u", i);
+        add_name(moved, name);
+    }
+}
+
+int replay_check_cpu(const struct trace_meta *meta, struct rr_error *error)
+{
+    struct bytes list = {0};
+    int code = 0;
+
+    list_missing(meta, &list);
+    if (list.length > 0) {
+        code = rr_error_set(error, -EOPNOTSUPP,
+                            "the trace was recorded with %.*s, which this processor does not have: "
+                            "replay it on one that has, or try --force",
+                            (int)list.length, (const char *)list.data);
+    } else if (meta->cpuid_length > 0) {
+        list_moved(meta, &list);
+        if (list.length > 0)
+            code = rr_error_set(error, -EOPNOTSUPP,
+                                "the trace was recorded on a processor that saves extended state "
+                                "(xsave component %.*s) in another layout than this one: replay it "
+                                "on one of that make, or try --force",
+                                (int)list.length, (const char *)list.data);
+    }
+    bytes_done(&list);
+    return code;
 }

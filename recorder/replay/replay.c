@@ -13,6 +13,7 @@
 #include "recorder/base/log.h"
 #include "recorder/blob/blob.h"
 #include "recorder/replay/session.h"
+#include "recorder/stacks/stacks.h"
 #include "recorder/tracee/processor.h"
 
 #define INTERRUPT_EVERY 256 /* events between two looks at the options' callback */
@@ -135,6 +136,7 @@ static int handle_checksum(struct replay_session *r, struct replay_task *t)
  * call's event. */
 static int handle_patch(struct replay_session *r, struct replay_task *t)
 {
+    replay_note_region(r);
     return r->event->patch.word != PATCH_MOVED || t->parked ? apply(r, t)
                                                             : apply_with_registers(r, t);
 }
@@ -211,6 +213,13 @@ static int loop(struct replay_session *r)
                   event.before.rax, event.after.rax);
         if (status == 0)
             status = handle(r);
+        if (status == 0 && r->number == r->stop_at) {
+            status = replay_read_stacks(r);
+            if (status == 0) {
+                r->result->verdict = REPLAY_STOPPED;
+                return 0;
+            }
+        }
     }
     return status < 0 ? status : 0;
 }
@@ -236,11 +245,36 @@ static int fill_page(struct replay_session *r)
     return 0;
 }
 
+/* The event behind which the last tasks end, or which was asked for. */
+static int find_stop(struct replay_session *r)
+{
+    struct trace_reader *reader;
+    struct event event;
+    int status;
+
+    r->stop_at = r->options->stacks_at;
+    if (!r->options->stacks || r->stop_at)
+        return 0;
+    status = trace_reader_open(r->options->trace, &reader, r->error);
+    if (status)
+        return status;
+    while ((status = trace_reader_next(reader, &event, r->error)) > 0)
+        if (event.kind != EVENT_EXIT && event.kind != EVENT_END)
+            r->stop_at = trace_reader_position(reader);
+    trace_reader_close(reader);
+    if (status == -ENODATA) /* cut: all of it will do */
+        status = r->error->code = 0;
+    return status;
+}
+
 static int prepare(struct replay_session *r)
 {
-    int error = trace_reader_open(r->options->trace, &r->trace, r->error);
+    int error = find_stop(r);
 
     if (!error)
+        error = trace_reader_open(r->options->trace, &r->trace, r->error);
+
+    if (!error && !r->options->any_processor)
         error = replay_check_cpu(trace_reader_meta(r->trace), r->error);
     if (!error)
         error = replay_files_open(r);
@@ -267,6 +301,7 @@ static void finish(struct replay_session *r)
     processor_unshare_cpuid_trap();
     replay_files_close(r);
     free(r->xstate);
+    free(r->regions);
     tracee_area_close(&r->area);
     if (r->trace)
         trace_reader_close(r->trace);
@@ -336,5 +371,6 @@ int replay_run(const struct replay_options *options, struct replay_result *ret,
 void replay_result_done(struct replay_result *result)
 {
     free(result->message);
+    stacks_done(&result->stacks);
     memset(result, 0, sizeof(*result));
 }

@@ -8,13 +8,18 @@
 #include <stdint.h>
 
 #include "recorder/base/error.h"
+#include "rrtest/stacks.h"
 
 struct replay_options {
     const char *trace; /* its directory */
     /* all registers at each event, memory checksums; without it only ticks, instruction and stack
      * pointers and the numbers of system calls are checked */
     bool verify;
-    int stdout_fd; /* -1: discard */
+    bool any_processor; /* try even if this one lacks what the recorded program may have used */
+    /* Replay up to and with this event, read all tasks' stacks there and end. */
+    bool stacks;
+    uint64_t stacks_at; /* number of the event, from 1; 0: the last before tasks end at the end */
+    int stdout_fd;      /* -1: discard */
     int stderr_fd;
     bool (*interrupted)(void *context); /* asked every 10 ms; true ends the replay */
     void *interrupted_context;
@@ -25,6 +30,7 @@ enum replay_verdict {
     REPLAY_CUT,      /* the trace ends early (its recorder was killed); all of it replayed */
     REPLAY_DIVERGED, /* message names the first event where it shows and what differed */
     REPLAY_INTERRUPTED,
+    REPLAY_STOPPED, /* at the event that was asked for; stacks has where the tasks stand */
 };
 
 struct replay_result {
@@ -33,11 +39,13 @@ struct replay_result {
     char *message; /* owned */
     uint64_t events, stops;
     uint64_t ticks;
+    struct stack_list stacks; /* owned; STOPPED: by number of the task, the event's is the cause */
 };
 void replay_result_done(struct replay_result *result);
 
 /* 0: *ret is filled. Negative: no replay was possible: -EBADMSG a damaged trace, -EPERM and -ENOSYS
- * what is not permitted here, -EOPNOTSUPP a trace of a processor with more features, and others.
+ * what is not permitted here, -EOPNOTSUPP a trace of a processor with more features or another
+ * layout of registers, and others.
  *
  * One replay at a time in a process: it waits for children of its own and borrows SIGALRM with
  * ITIMER_REAL, SIGPIPE and SIGCHLD, which it puts back. Best pinned to one CPU (design.md section

@@ -45,6 +45,9 @@ struct replay_task {
     bool barred; /* its stop is a system call's entry: must not go on with the registers it has */
     uint64_t ticks, atomics;
     int64_t ticks_loaded, atomics_loaded;
+    char *role; /* "0" the first, "0.2" its second child; NULL: "0" */
+    uint32_t children;
+    int32_t pid, ns_tid; /* as the program sees them; 0: not known */
     struct replay_task *next;
 };
 
@@ -70,6 +73,12 @@ struct replay_session {
     size_t xstate_size; /* of this machine's NT_X86_XSTATE */
     uint8_t *xstate;    /* scratch of that size */
     int output_fd[2];
+    uint64_t stop_at; /* event behind which the replay ends, with all stacks; 0: none */
+    struct replay_region {
+        uint64_t start, end;  /* where a patched call's code was put */
+        uint64_t instruction; /* the call */
+    } * regions;
+    size_t region_count;
 };
 
 /* ---- replay.c ------------------------------------------------------------------------------ */
@@ -150,9 +159,17 @@ int replay_compare_registers(struct replay_session *r, const struct replay_task 
                              bool call);
 int replay_compare_memory(struct replay_session *r, struct replay_task *t);
 
+/* ---- stacks.c ------------------------------------------------------------------------------ */
+/* All tasks' stacks, as they stand behind the current event, into the result. */
+int replay_read_stacks(struct replay_session *r);
+/* The current event is a PATCH: remember where it puts code. */
+void replay_note_region(struct replay_session *r);
+
 /* ---- cpu.c --------------------------------------------------------------------------------- */
-/* Instruction sets that the recorded cpuid table promises and this machine lacks are an error that
- * names them. */
+/* Instruction sets that the recorded cpuid table promises and this machine lacks are an error
+ * (-EOPNOTSUPP) that names them; and so is another layout of xsave's components, for what xsave
+ * writes into the program's memory would differ. More than was recorded does no harm: the program
+ * is told what the table says. */
 int replay_check_cpu(const struct trace_meta *meta, struct rr_error *error);
 
 #endif

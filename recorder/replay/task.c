@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
@@ -96,6 +97,10 @@ int replay_task_clone(struct replay_session *r, struct replay_task *parent, uint
         return replay_failed(r, error, "the new task %u cannot be made: %s", id, strerror(-error));
     t = replay_task_new(r, id);
     t->tid = tid;
+    if (asprintf(&t->role, "%s.%u", parent->role ? parent->role : "0", ++parent->children) < 0)
+        abort();
+    t->ns_tid = (int32_t)r->event->after.rax;
+    t->pid = clone_flags & CLONE_THREAD ? parent->pid : t->ns_tid;
     t->armed = parent->armed;
     if (clone_flags & CLONE_VM) {
         t->space = parent->space;
@@ -135,6 +140,7 @@ void replay_task_end(struct replay_session *r, struct replay_task *t)
     replay_reap(t->tid);
     space_unref(t->space);
     r->result->ticks += t->ticks;
+    free(t->role);
     free(t);
 }
 

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/stacks/stacks.h"
 #include "recorder/trace/json.h"
+#include "recorder/trace/stacks_json.h"
 
 #define FORMAT_NAME "rrtest trace"
 #define CHECKSUM_LENGTH (sizeof("  \"checksum\": \"0123456789abcdef\"\n}\n") - 1)
@@ -32,6 +34,7 @@ void trace_meta_done(struct trace_meta *meta)
     free(meta->statistics);
     free(meta->cpuid_table);
     free(meta->machine);
+    stacks_done(&meta->stacks);
     memset(meta, 0, sizeof(*meta));
 }
 
@@ -114,6 +117,15 @@ static bool is_object(const char *text)
     return object;
 }
 
+static void put_stacks(struct bytes *b, const struct stack_list *stacks)
+{
+    if (stacks->count == 0)
+        return;
+    put_key(b, "stacks");
+    stacks_json_put(b, stacks);
+    json_put_text(b, ",\n");
+}
+
 static void put_checksum(struct bytes *b, size_t start)
 {
     uint64_t hash = bytes_hash(b->data + start, b->length - start, 0);
@@ -154,6 +166,7 @@ int meta_format(const struct trace_meta *meta, const struct trace_summary *summa
     put_hex64(ret, "cpu_features", meta->cpu_features);
     put_hex(ret, "cpuid_table", meta->cpuid_table, meta->cpuid_length);
     put_string(ret, "machine", meta->machine);
+    put_stacks(ret, &meta->stacks);
     put_checksum(ret, start);
     return 0;
 }
@@ -263,6 +276,8 @@ static int get_members(const struct json *object, struct trace_meta *meta,
     GET("cpu_features", json_get_hex64(json_get(object, "cpu_features"), &meta->cpu_features));
     GET("cpuid_table", get_hex(object, "cpuid_table", &meta->cpuid_table, &meta->cpuid_length));
     GET("machine", get_string(object, "machine", &meta->machine));
+    if (json_get(object, "stacks")) /* not in every trace, and not before version 3 */
+        GET("stacks", stacks_json_get(json_get(object, "stacks"), &meta->stacks));
 #undef GET
     return 0;
 }

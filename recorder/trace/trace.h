@@ -12,6 +12,7 @@
 
 #include "recorder/base/error.h"
 #include "recorder/events/event.h"
+#include "rrtest/stacks.h"
 
 #define TRACE_VERSION 3        /* written; TRACE-FORMAT.md */
 #define TRACE_VERSION_OLDEST 1 /* read */
@@ -38,7 +39,8 @@ struct trace_meta {
     uint64_t cpu_features; /* digest of the cpuid table */
     uint8_t *cpuid_table;  /* raw page content behind RECORDER_CPUID_TABLE */
     uint64_t cpuid_length;
-    char *machine; /* free text: cpu model, kernel */
+    char *machine;            /* free text: cpu model, kernel */
+    struct stack_list stacks; /* where the tasks stood at an end that nobody wanted; may be empty */
 };
 void trace_meta_done(struct trace_meta *meta); /* frees all members */
 
@@ -47,6 +49,13 @@ struct trace_writer;
 /* directory NULL: in memory. An existing non-empty directory that is not a trace is -EEXIST. */
 int trace_writer_open(const char *directory, const struct trace_meta *meta,
                       struct trace_writer **ret, struct rr_error *error);
+/* Of a trace in memory: beyond so many bytes it goes on in a file without a name, in
+ * `spill_directory` (NULL: $TMPDIR or /var/tmp) or where else there is room. If that fails the
+ * trace is lost: trace_writer_lost(), and keeping it fails with the reason. Without this call there
+ * is no bound. spill_directory is copied. */
+void trace_writer_bound(struct trace_writer *w, uint64_t memory, const char *spill_directory);
+/* It grew beyond memory and disk: what is still appended goes nowhere. */
+bool trace_writer_lost(const struct trace_writer *w);
 /* Register a mapped file; fd is duplicated. key identifies equal files (e.g. hash or dev:ino:mtime)
  * so that one file gets one id. copy_now: copy the content at once (it may change later); else the
  * content is taken when the trace is kept or, streaming, at once by link or copy. ret: id >= 1. */

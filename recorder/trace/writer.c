@@ -2,7 +2,8 @@
  *
  * A segment is one frame of events with the data frames it needs. In memory segments stay as they
  * are, uncompressed, until there are many bytes of them: the traces of passing runs are short and
- * thrown away, so they should never meet the compressor. */
+ * thrown away, so they should never meet the compressor. Beyond a bound the oldest are moved to a
+ * file without a name. */
 #include "recorder/trace/trace.h"
 
 #include <errno.h>
@@ -18,6 +19,7 @@
 #include "recorder/events/codec.h"
 #include "recorder/trace/format.h"
 #include "recorder/trace/output.h"
+#include "recorder/trace/spill.h"
 #include "recorder/trace/store.h"
 
 #define COMPRESSION_LEVEL 1
@@ -30,14 +32,19 @@
 #define FRAME_EVENT_COUNT 512
 #define FRAME_EVENT_COUNT_FIRST 32
 
+#define SPILLED_NOT UINT64_MAX
+#define SPILL_BLOCK (1u << 20)
+
 /* In memory, this much may stay uncompressed. */
 #define RAW_MEMORY_MAX (16u << 20)
 
-/* events and data are raw, or, once sealed, the whole frames as they go to the files. */
+/* events and data are raw, or, once sealed, the whole frames as they go to the files; once spilled,
+ * only their lengths are here. */
 struct segment {
     struct bytes events;
     struct bytes data;
     bool sealed;
+    uint64_t spilled_at; /* data, then events; SPILLED_NOT: here */
     bool last;
     uint64_t number;
     uint64_t first_event;
@@ -65,6 +72,11 @@ struct trace_writer {
     size_t segment_count;
     size_t segment_capacity;
     size_t sealed_count;  /* the first so many are sealed */
+    size_t spilled_count; /* and of them, the first so many are spilled */
+    uint64_t memory_max;  /* 0: no bound */
+    char *spill_directory;
+    struct spill spill;
+    bool lost;
     uint64_t raw_memory;  /* bytes in segments that are not sealed */
     uint64_t full_memory; /* bytes in all segments */
     struct bytes text[2]; /* streaming: stdout and stderr of the open segment */
@@ -152,11 +164,37 @@ static int seal(struct trace_writer *w, const struct segment *raw, struct bytes 
 static struct segment next_segment(const struct segment *s)
 {
     return (struct segment){
+        .spilled_at = SPILLED_NOT,
         .number = s->number + 1,
         .first_event = s->first_event + s->event_count,
         .data_first = s->data_first + s->data.length,
         .data_frame = s->data_frame + (s->data.length + FRAME_DATA_BYTES - 1) / FRAME_DATA_BYTES,
     };
+}
+
+static int output_spilled(const struct spill *spill, struct output *output,
+                          enum trace_stream stream, uint64_t offset, uint64_t length,
+                          struct rr_error *error)
+{
+    struct bytes block;
+    int result = 0;
+
+    bytes_init(&block);
+    while (!result && length > 0) {
+        size_t n = length < SPILL_BLOCK ? length : SPILL_BLOCK;
+
+        bytes_clear(&block);
+        result = file_pread_all(spill->fd, bytes_extend(&block, n), n, offset);
+        if (result)
+            rr_error_set(error, result, "cannot read back a part of the trace: %s",
+                         strerror(-result));
+        else
+            result = output_frames(output, stream, &block, error);
+        offset += n;
+        length -= n;
+    }
+    bytes_done(&block);
+    return result;
 }
 
 /* Write a segment, sealed or not. Data first: an event frame never refers to data not there. */
@@ -166,6 +204,13 @@ static int output_segment(struct trace_writer *w, struct output *output, const s
     struct bytes events, data;
     int result;
 
+    if (s->spilled_at != SPILLED_NOT) {
+        result = output_spilled(&w->spill, output, TRACE_STREAM_DATA, s->spilled_at, s->data.length,
+                                error);
+        return result ? result
+                      : output_spilled(&w->spill, output, TRACE_STREAM_EVENTS,
+                                       s->spilled_at + s->data.length, s->events.length, error);
+    }
     if (s->sealed) {
         result = output_frames(output, TRACE_STREAM_DATA, &s->data, error);
         return result ? result : output_frames(output, TRACE_STREAM_EVENTS, &s->events, error);
@@ -187,7 +232,10 @@ static int output_segment(struct trace_writer *w, struct output *output, const s
 /* Compress the oldest raw segments until little enough is left uncompressed. */
 static int compress_old(struct trace_writer *w)
 {
-    while (w->raw_memory > RAW_MEMORY_MAX) {
+    uint64_t most =
+        w->memory_max && w->memory_max / 2 < RAW_MEMORY_MAX ? w->memory_max / 2 : RAW_MEMORY_MAX;
+
+    while (w->raw_memory > most) {
         struct segment *s = &w->segments[w->sealed_count];
         struct bytes events, data;
         uint64_t before = s->events.capacity + s->data.capacity;
@@ -215,8 +263,70 @@ static int compress_old(struct trace_writer *w)
     return 0;
 }
 
+static void free_segment(struct segment *s)
+{
+    free(s->events.data);
+    free(s->data.data);
+    s->events.data = s->data.data = NULL; /* the lengths stay */
+    s->events.capacity = s->data.capacity = 0;
+}
+
+/* What was appended so far is of no use without what comes now. */
+static int lose(struct trace_writer *w, int code, const char *where)
+{
+    for (size_t i = 0; i < w->segment_count; i++)
+        free_segment(&w->segments[i]);
+    spill_close(&w->spill);
+    w->segment_count = w->sealed_count = w->spilled_count = 0;
+    w->raw_memory = w->full_memory = 0;
+    w->lost = true;
+    return rr_error_set(&w->failure, code,
+                        "it outgrew the memory it may take (%llu MiB), and cannot go on in %s: %s",
+                        (unsigned long long)w->memory_max >> 20, where, strerror(-code));
+}
+
+static int open_spill(struct trace_writer *w)
+{
+    char *where;
+    int error = spill_open(w->spill_directory, &w->spill, &where);
+
+    if (error) {
+        error = lose(w, error, where ? where : "a file");
+        free(where);
+        return error;
+    }
+    free(w->spill_directory);
+    w->spill_directory = where;
+    return 0;
+}
+
+/* Move the oldest sealed segments to the disk until the bound holds. */
+static int spill_old(struct trace_writer *w)
+{
+    while (w->memory_max && w->full_memory > w->memory_max && w->spilled_count < w->sealed_count) {
+        struct segment *s = &w->segments[w->spilled_count];
+        uint64_t at = w->spill.length;
+        int error = w->spill.fd < 0 ? open_spill(w) : 0;
+
+        if (error)
+            return error;
+        error = spill_append(&w->spill, s->data.data, s->data.length);
+        if (!error)
+            error = spill_append(&w->spill, s->events.data, s->events.length);
+        if (error)
+            return lose(w, error, w->spill_directory);
+        w->full_memory -= s->events.capacity + s->data.capacity;
+        free_segment(s);
+        s->spilled_at = at;
+        w->spilled_count++;
+    }
+    return 0;
+}
+
 static int push_segment(struct trace_writer *w)
 {
+    int error;
+
     struct segment *s;
 
     if (w->segment_count == w->segment_capacity) {
@@ -235,7 +345,8 @@ static int push_segment(struct trace_writer *w)
     shrink(&s->data);
     w->raw_memory += s->events.capacity + s->data.capacity;
     w->full_memory += s->events.capacity + s->data.capacity;
-    return compress_old(w);
+    error = compress_old(w);
+    return error ? error : spill_old(w);
 }
 
 static int stream_segment(struct trace_writer *w, struct rr_error *error)
@@ -272,9 +383,10 @@ static int close_segment(struct trace_writer *w)
     if (w->output)
         return stream_segment(w, &w->failure);
     result = push_segment(w);
-    return result ? rr_error_set(&w->failure, result, "cannot hold the trace in memory: %s",
-                                 strerror(-result))
-                  : 0;
+    return result && !w->lost
+               ? rr_error_set(&w->failure, result, "cannot hold the trace in memory: %s",
+                              strerror(-result))
+               : result;
 }
 
 /* ---- life ---- */
@@ -287,6 +399,8 @@ int trace_writer_open(const char *directory, const struct trace_meta *meta,
 
     if (!w)
         return rr_error_set(error, -ENOMEM, "out of memory for a trace");
+    w->spill.fd = -1;
+    w->open.spilled_at = SPILLED_NOT;
     w->codec = event_codec_new();
     if (!w->codec)
         result = rr_error_set(error, -ENOMEM, "out of memory for a trace");
@@ -299,6 +413,18 @@ int trace_writer_open(const char *directory, const struct trace_meta *meta,
     event_codec_reset(w->codec);
     *ret = w;
     return 0;
+}
+
+void trace_writer_bound(struct trace_writer *w, uint64_t memory, const char *spill_directory)
+{
+    w->memory_max = memory;
+    free(w->spill_directory);
+    w->spill_directory = spill_directory ? strdup(spill_directory) : NULL;
+}
+
+bool trace_writer_lost(const struct trace_writer *w)
+{
+    return w->lost;
 }
 
 void trace_writer_close(struct trace_writer *w)
@@ -315,6 +441,8 @@ void trace_writer_close(struct trace_writer *w)
         bytes_done(&w->segments[i].data);
     }
     free(w->segments);
+    spill_close(&w->spill);
+    free(w->spill_directory);
     for (size_t i = 0; i < w->file_count; i++) {
         close_fd(&w->files[i].fd);
         free(w->files[i].key);
@@ -385,12 +513,27 @@ int trace_writer_flush(struct trace_writer *w, struct rr_error *error)
 
 /* ---- mapped files ---- */
 
-static int copy_to_memory(int fd, int *ret_fd, uint64_t *ret_length)
+/* A copy in memory; of a large file, in a file without a name. */
+static int copy_file(struct trace_writer *w, int fd, const struct stat *from, int *ret_fd,
+                     uint64_t *ret_length)
 {
-    cleanup_fd int copy = memfd_create("rrtest-trace-file", MFD_CLOEXEC);
+    bool large = w->memory_max && (uint64_t)from->st_blocks * 512 > w->memory_max / 4;
+    struct spill spill = {.fd = -1};
+    cleanup_fd int copy = -1;
     struct stat status;
     int error;
 
+    if (large) {
+        char *where;
+
+        error = spill_open(w->spill_directory, &spill, &where);
+        free(where);
+        if (error)
+            return error;
+        copy = spill.fd;
+    } else {
+        copy = memfd_create("rrtest-trace-file", MFD_CLOEXEC);
+    }
     if (copy < 0)
         return -errno;
     error = file_copy(fd, copy);
@@ -398,6 +541,8 @@ static int copy_to_memory(int fd, int *ret_fd, uint64_t *ret_length)
         return error;
     if (fstat(copy, &status) < 0)
         return -errno;
+    if (!large)
+        w->file_memory += (uint64_t)status.st_blocks * 512;
     *ret_length = (uint64_t)status.st_size;
     *ret_fd = take_fd(&copy);
     return 0;
@@ -415,7 +560,7 @@ static int take_content(struct trace_writer *w, struct mapped_file *file, int fd
     if (fstat(fd, &status) < 0)
         result = -errno;
     if (!result && copy_now) {
-        result = copy_to_memory(fd, &file->fd, &file->size);
+        result = copy_file(w, fd, &status, &file->fd, &file->size);
         file->owned_copy = true;
     } else if (!result) {
         file->size = (uint64_t)status.st_size;
@@ -440,8 +585,6 @@ static int add_file(struct trace_writer *w, const struct mapped_file *file)
         w->file_capacity = capacity;
     }
     w->files[w->file_count++] = *file;
-    if (file->owned_copy)
-        w->file_memory += file->size;
     return 0;
 }
 

@@ -116,13 +116,43 @@ int tracee_open_memory(pid_t tid)
     return fd < 0 ? -errno : fd;
 }
 
+/* ptrace reaches as far as /proc/TID/mem, a word at a time: for where no /proc is mounted. data of
+ * a write is not changed. */
+static int transfer_words(pid_t tid, uint64_t address, void *data, size_t length, bool write)
+{
+    size_t done = 0;
+
+    while (done < length) {
+        uint64_t at = (address + done) & ~(sizeof(long) - 1);
+        size_t skip = address + done - at, n = sizeof(long) - skip;
+        long word;
+
+        if (n > length - done)
+            n = length - done;
+        errno = 0;
+        word = ptrace(PTRACE_PEEKDATA, tid, at, 0);
+        if (errno)
+            return errno == EIO ? -EFAULT : -errno;
+        if (write) {
+            memcpy((char *)&word + skip, (char *)data + done, n);
+            if (ptrace(PTRACE_POKEDATA, tid, at, word) < 0)
+                return errno == EIO ? -EFAULT : -errno;
+        } else {
+            memcpy((char *)data + done, (char *)&word + skip, n);
+        }
+        done += n;
+    }
+    return 0;
+}
+
 int tracee_write_forced(pid_t tid, uint64_t address, const void *data, size_t length)
 {
     cleanup_fd int fd = open_mem(tid, O_RDWR);
     size_t done = 0;
 
     if (fd < 0)
-        return -errno;
+        return errno == ENOENT ? transfer_words(tid, address, (void *)(uintptr_t)data, length, true)
+                               : -errno;
     while (done < length) {
         ssize_t n = pwrite(fd, (const char *)data + done, length - done, (off_t)(address + done));
 
@@ -139,7 +169,7 @@ int tracee_read_forced(pid_t tid, uint64_t address, void *ret, size_t length)
     size_t done = 0;
 
     if (fd < 0)
-        return -errno;
+        return errno == ENOENT ? transfer_words(tid, address, ret, length, false) : -errno;
     while (done < length) {
         ssize_t n = pread(fd, (char *)ret + done, length - done, (off_t)(address + done));
 

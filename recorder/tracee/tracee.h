@@ -49,7 +49,8 @@ int tracee_read(pid_t tid, uint64_t address, void *ret, size_t length);
 int tracee_write(pid_t tid, uint64_t address, const void *data, size_t length);
 /* Words of eight bytes at these addresses (at most 8), in one call; as tracee_read(). */
 int tracee_read_words(pid_t tid, const uint64_t *addresses, size_t count, uint64_t *ret);
-/* Regardless of page protection (through /proc/TID/mem; private copies are made). */
+/* Regardless of page protection (through /proc/TID/mem, by ptrace where there is no /proc; private
+ * copies are made). */
 int tracee_write_forced(pid_t tid, uint64_t address, const void *data, size_t length);
 int tracee_read_forced(pid_t tid, uint64_t address, void *ret, size_t length);
 /* The descriptor of /proc/TID/mem, or a negative errno. */

@@ -82,7 +82,7 @@ __attribute__((noinline)) static int deep(volatile int *where, int depth)
 
 static void fault(void)
 {
-    turns = (unsigned)deep((volatile int *)8, 50);
+    turns = (unsigned)deep((volatile int *)8, 100);
 }
 
 static void spin(void)

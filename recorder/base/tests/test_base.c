@@ -11,6 +11,7 @@
 #include "recorder/base/error.h"
 #include "recorder/base/names.h"
 #include "recorder/base/random.h"
+#include "recorder/base/words.h"
 
 static void test_varints_round_trip(void **state)
 {
@@ -101,6 +102,51 @@ static void test_names(void **state)
     assert_int_equal(names_in_environment("RRTEST_TEST_NAMES", names, 3), 0);
 }
 
+static void check_format(uint64_t ns, const char *expected)
+{
+    char text[32];
+
+    words_format_duration(ns, text, sizeof(text));
+    assert_string_equal(text, expected);
+}
+
+static void test_format_duration(void **state)
+{
+    (void)state;
+    check_format(0, "0ms");
+    check_format(340000000, "340ms");
+    check_format(1250000000, "1.25s");
+    check_format(12340000000ull, "12.3s");
+    check_format(125000000000ull, "2m05s");
+}
+
+static const char *const words[] = {"runs", "seed", "seeds", "timeout", "virtual_timeout", NULL};
+
+static const char *next_word(const void *context, size_t index)
+{
+    (void)context;
+    return words[index];
+}
+
+static void test_nearest(void **state)
+{
+    static const char *const pair[] = {"abxy", "jobs", NULL};
+
+    (void)state;
+    assert_string_equal(words_nearest("run", next_word, NULL), "runs");
+    assert_string_equal(words_nearest("timout", next_word, NULL), "timeout");
+    assert_string_equal(words_nearest("virtual-timeout", next_word, NULL), "virtual_timeout");
+    assert_string_equal(words_nearest_of("jbos", pair), "jobs");
+    assert_string_equal(words_nearest_of("esed", words), "seed"); /* one swap: nearer than runs */
+    assert_string_equal(words_nearest_of("rnsu", words), "runs");
+    assert_null(words_nearest_of("timeotu-limits", words));
+    assert_null(words_nearest("xyzzy", next_word, NULL));
+    assert_null(words_nearest("", next_word, NULL));
+    assert_null(words_nearest("a-word-that-is-much-longer-than-any-word-a-person-would-ever-type-"
+                              "by-mistake",
+                              next_word, NULL));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +156,8 @@ int main(void)
         cmocka_unit_test(test_streams_are_independent),
         cmocka_unit_test(test_error_context),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_format_duration),
+        cmocka_unit_test(test_nearest),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

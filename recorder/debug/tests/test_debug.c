@@ -1,9 +1,12 @@
 /* dump, stats and ls over the sample trace: every line, the counts, and damaged input. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -255,6 +258,7 @@ static void test_write_failure(void **state)
 static void test_list(void **state)
 {
     struct fixture *f = *state;
+    struct debug_list_options options = {0};
     struct rr_error error;
     char *other = sample_path(f->directory, "another/1"), *missing;
     char *events = sample_path(other, "events.zst"), *first, *second;
@@ -263,7 +267,7 @@ static void test_list(void **state)
     sample_make(f->path, 1, false);
     sample_make(other, 1, false);
     assert_int_equal(truncate(events, 5), 0);
-    assert_int_equal(debug_list(f->directory, out, &error), 0);
+    assert_int_equal(debug_list(f->directory, &options, out, &error), 0);
     fclose(out);
     assert_int_equal(count_lines(f->text), 2);
     first = strstr(f->text, "another/1  unreadable: ");
@@ -272,18 +276,119 @@ static void test_list(void **state)
     assert_non_null(second);
     assert_true(first < second);
     missing = sample_path(f->directory, "missing");
-    assert_int_equal(debug_list(missing, stderr, &error), -ENOENT);
+    assert_int_equal(debug_list(missing, &options, stderr, &error), -ENOENT);
     free(missing);
     free(events);
     free(other);
+}
+
+static void list(struct fixture *f, const struct debug_list_options *options)
+{
+    FILE *out = capture(f);
+    struct rr_error error;
+
+    assert_int_equal(debug_list(f->directory, options, out, &error), 0);
+    fclose(out);
+}
+
+/* Of three traces: when each was finished, and how large its output is. */
+static void make_three(struct fixture *f)
+{
+    static const char *const names[] = {"a", "b", "c"};
+    static const time_t times[] = {2000, 3000, 1000};
+    static const off_t sizes[] = {100000, 0, 200000};
+
+    for (size_t i = 0; i < 3; i++) {
+        struct timespec both[2] = {{.tv_sec = times[i]}, {.tv_sec = times[i]}};
+        char *path = sample_path(f->directory, names[i]);
+        char *meta = sample_path(path, "meta.json"), *text = sample_path(path, "stderr");
+        int fd;
+
+        sample_make(path, 1, false);
+        assert_int_equal(utimensat(AT_FDCWD, meta, both, 0), 0);
+        fd = open(text, O_WRONLY | O_CLOEXEC);
+        assert_int_equal(posix_fallocate(fd, 0, sizes[i] + 1), 0);
+        close(fd);
+        free(text);
+        free(meta);
+        free(path);
+    }
+}
+
+/* The order of a, b and c in the list. */
+static void check_order(struct fixture *f, enum debug_sort sort, const char *expected)
+{
+    const struct debug_list_options options = {.sort = sort};
+    char found[4] = "", *at, *rest;
+
+    list(f, &options);
+    assert_int_equal(count_lines(f->text), 3);
+    rest = f->text;
+    for (size_t i = 0; i < 3; i++) {
+        at = strstr(rest, f->directory);
+        assert_non_null(at);
+        found[i] = at[strlen(f->directory) + 1];
+        rest = at + 1;
+    }
+    assert_string_equal(found, expected);
+}
+
+static void test_list_orders(void **state)
+{
+    struct fixture *f = *state;
+
+    make_three(f);
+    check_order(f, DEBUG_SORT_PATH, "abc");
+    check_order(f, DEBUG_SORT_SIZE, "cab");
+    check_order(f, DEBUG_SORT_AGE, "bac");
+    assert_int_equal(debug_sort_by_name("size"), DEBUG_SORT_SIZE);
+    assert_int_equal(debug_sort_by_name("sizes"), -1);
+}
+
+static void test_list_json_and_sum(void **state)
+{
+    struct fixture *f = *state;
+    struct debug_list_options options = {.json = true};
+    char *events = sample_path(f->directory, "b/events.zst"), *line;
+    uint64_t bytes, sum = 0, unreadable;
+    struct json object;
+    size_t offset, lines = 0;
+
+    make_three(f);
+    assert_int_equal(truncate(events, 5), 0);
+    list(f, &options);
+    for (line = strtok(f->text, "\n"); line; line = strtok(NULL, "\n"), lines++) {
+        assert_int_equal(json_parse(line, strlen(line), &object, &offset), 0);
+        assert_int_equal(json_get_u64(json_get(&object, "bytes"), &bytes), 0);
+        assert_int_equal(!json_get(&object, "command"), lines == 1);
+        assert_int_equal(!json_get(&object, "error"), lines != 1);
+        sum += bytes;
+        json_done(&object);
+    }
+    assert_int_equal(lines, 3);
+    options.sum = true;
+    list(f, &options);
+    assert_int_equal(json_parse(f->text, strlen(f->text) - 1, &object, &offset), 0);
+    assert_int_equal(json_get_u64(json_get(&object, "bytes"), &bytes), 0);
+    assert_int_equal(json_get_u64(json_get(&object, "unreadable"), &unreadable), 0);
+    assert_int_equal(bytes, sum);
+    assert_in_range(sum, 300000, 500000);
+    assert_int_equal(unreadable, 1);
+    json_done(&object);
+    options.json = false;
+    list(f, &options);
+    assert_int_equal(count_lines(f->text), 1);
+    assert_non_null(strstr(f->text, "K  3 traces, 1 of them unreadable"));
+    free(events);
 }
 
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_dump), TEST(test_dump_json),     TEST(test_stats), TEST(test_switches),
-        TEST(test_cut),  TEST(test_write_failure), TEST(test_list),
+        TEST(test_dump),     TEST(test_dump_json),   TEST(test_stats),
+        TEST(test_switches), TEST(test_cut),         TEST(test_write_failure),
+        TEST(test_list),     TEST(test_list_orders), TEST(test_list_json_and_sum),
     };
 #undef TEST
 

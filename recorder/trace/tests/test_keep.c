@@ -235,6 +235,81 @@ static void test_memory_only(void **state)
     sample_remove(directory);
 }
 
+static bool is_noise(const struct event *e, struct random_stream *s)
+{
+    static uint8_t data[10000];
+
+    random_fill(s, data, sizeof(data));
+    return e->write_count == 1 && e->writes[0].length == sizeof(data) &&
+           memcmp(e->writes[0].data, data, sizeof(data)) == 0;
+}
+
+static size_t count_noise(const char *path)
+{
+    struct trace_reader *r;
+    struct random_stream s;
+    struct rr_error error;
+    struct event event;
+    size_t count = 0;
+    int result;
+
+    random_init(&s, 3, RANDOM_DATA);
+    assert_int_equal(trace_reader_open(path, &r, &error), 0);
+    while ((result = trace_reader_next(r, &event, &error)) > 0)
+        count += is_noise(&event, &s);
+    assert_int_equal(result, 0);
+    trace_reader_close(r);
+    return count;
+}
+
+/* A trace of many times the memory it may take is kept whole, and no name shows before. */
+static void test_spill(void **state)
+{
+    char *directory = sample_directory(), *path = sample_path(directory, "t");
+    struct trace_meta meta = sample_meta();
+    struct trace_writer *w;
+    struct rr_error error;
+
+    (void)state;
+    assert_int_equal(trace_writer_open(NULL, &meta, &w, &error), 0);
+    trace_writer_bound(w, 4 << 20, directory);
+    assert_int_equal(append_noise(w, 40 << 20, &error), 0);
+    assert_in_range(trace_writer_memory(w), 1 << 20, 8 << 20);
+    assert_false(trace_writer_lost(w));
+    assert_int_equal(count_entries(directory), 0);
+    assert_int_equal(trace_writer_keep(w, path, &meta, &error), 0);
+    trace_writer_close(w);
+    assert_int_equal(count_noise(path), ((40 << 20) + 9999) / 10000);
+    free(path);
+    sample_remove(directory);
+}
+
+/* Neither memory nor disk: the run goes on without a trace, and keeping says why. */
+static void test_lost(void **state)
+{
+    char *directory = sample_directory(), *path = sample_path(directory, "t");
+    struct trace_meta meta = sample_meta();
+    const struct rlimit limit = {64 << 10, RLIM_INFINITY}, none = {RLIM_INFINITY, RLIM_INFINITY};
+    struct trace_writer *w;
+    struct rr_error error;
+
+    (void)state;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(trace_writer_open(NULL, &meta, &w, &error), 0);
+    trace_writer_bound(w, 4 << 20, directory);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    assert_int_equal(append_noise(w, 40 << 20, &error), -EFBIG);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    assert_true(trace_writer_lost(w));
+    assert_true(trace_writer_memory(w) < 4 << 20);
+    assert_int_equal(trace_writer_keep(w, path, &meta, &error), -EFBIG);
+    assert_non_null(strstr(error.message, "outgrew the memory it may take (4 MiB)"));
+    trace_writer_close(w);
+    assert_int_equal(count_entries(directory), 0);
+    free(path);
+    sample_remove(directory);
+}
+
 /* golden.txt: "file NAME" and lines of hexadecimal digits. */
 static void unpack_golden(const char *path)
 {
@@ -291,6 +366,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_full_disk),       cmocka_unit_test(test_file_limit),
         cmocka_unit_test(test_concurrent_keep), cmocka_unit_test(test_memory_only),
+        cmocka_unit_test(test_spill),           cmocka_unit_test(test_lost),
         cmocka_unit_test(test_golden),
     };
 

@@ -1,0 +1,184 @@
+#include "harness/cli/run_list.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "harness/run/schedule.h"
+#include "harness/run/select.h"
+#include "harness/value/value.h"
+#include "recorder/record/record.h"
+#include "recorder/trace/json.h"
+
+#define SEEDS_SHOWN 3
+
+static void print_bytes(struct bytes *b)
+{
+    fwrite(b->data, 1, b->length, stdout);
+    bytes_done(b);
+}
+
+static void put_member(struct bytes *out, const char *name, const char *text)
+{
+    json_put_text(out, ", ");
+    json_put_string(out, name);
+    json_put_text(out, ": ");
+    if (text)
+        json_put_string(out, text);
+    else
+        json_put_text(out, "null");
+}
+
+static void put_test(struct bytes *out, const struct suite_test *test)
+{
+    json_put_text(out, "{\"name\": ");
+    json_put_string(out, test->name);
+    json_put_text(out, ", \"labels\": [");
+    for (char **at = test->labels; at && *at; at++) {
+        json_put_text(out, at == test->labels ? "" : ", ");
+        json_put_string(out, *at);
+    }
+    json_put_text(out, "]");
+    put_member(out, "suite", test->file->path);
+    json_put_text(out, ", \"line\": ");
+    json_put_u64(out, test->line);
+    json_put_text(out, ", \"runs\": ");
+    json_put_u64(out, test->seeds ? test->seed_count : test->runs);
+    put_member(out, "skip", test->skip.reason);
+    put_member(out, "quarantine", test->quarantine.reason);
+    put_member(out, "quarantine_until", test->quarantine.until);
+    json_put_text(out, "}");
+}
+
+static void list_json(const struct suite *suite, const struct run_options *options)
+{
+    struct bytes out;
+    bool first = true;
+
+    bytes_init(&out);
+    json_put_text(&out, "{\"suite\": ");
+    json_put_string(&out, suite->path);
+    put_member(&out, "name", suite->name);
+    json_put_text(&out, ", \"tests\": [");
+    for (size_t i = 0; i < suite->count; i++) {
+        if (!select_test(options, &suite->tests[i]))
+            continue;
+        json_put_text(&out, first ? "\n" : ",\n");
+        put_test(&out, &suite->tests[i]);
+        first = false;
+    }
+    json_put_text(&out, "\n]}\n");
+    print_bytes(&out);
+}
+
+int run_list(const struct suite *suite, const struct run_options *options)
+{
+    if (options->json) {
+        list_json(suite, options);
+        return 0;
+    }
+    for (size_t i = 0; i < suite->count; i++) {
+        const struct suite_test *test = &suite->tests[i];
+
+        if (!select_test(options, test))
+            continue;
+        printf("%s", test->name);
+        for (char **at = test->labels; at && *at; at++)
+            printf("%s%s", at == test->labels ? "  (" : ", ", *at);
+        printf("%s\n", test->labels && *test->labels ? ")" : "");
+    }
+    return 0;
+}
+
+/* --- dry run ----------------------------------------------------------------------------------
+ */
+
+static void print_words(const char *title, char *const *words)
+{
+    struct bytes text;
+
+    bytes_init(&text);
+    for (; *words; words++) {
+        if (text.length > 0)
+            bytes_append(&text, " ", 1);
+        value_shell_quote(&text, *words);
+    }
+    printf("       %-9s ", title);
+    print_bytes(&text);
+    printf("\n");
+}
+
+/* The schedule itself says what comes first; a calibrating run is answered as if it had been made.
+ */
+static void print_runs(const struct suite_test *test, const struct run_options *options)
+{
+    const struct suite one = {.tests = (struct suite_test *)(uintptr_t)test, .count = 1};
+    struct progress *progress = calloc(1, sizeof(*progress));
+    struct report *report = calloc(1, sizeof(*report));
+    struct schedule schedule;
+    struct job job;
+    uint64_t planned;
+    size_t shown = 0;
+
+    if (!progress || !report)
+        abort();
+    schedule_init(&schedule, &one, options, progress);
+    planned = schedule_counts_of(&schedule.tests[0])->planned;
+    printf("       runs      %" PRIu64 "\n", planned);
+    while (shown < SEEDS_SHOWN && schedule_next(&schedule, 0, &job)) {
+        report->job = job;
+        if (job.kind == JOB_RUN) {
+            printf("       %-9s run %" PRIu64 ": seed %" PRIu64 ", %s, %s\n",
+                   shown == 0 ? "seeds" : "", job.run, job.seed, sched_strategy_name(job.strategy),
+                   record_patching_name(job.patching));
+            shown++;
+        }
+        schedule_absorb(&schedule, report);
+    }
+    if (planned > shown)
+        printf("       %-9s ...\n", "");
+    schedule_done(&schedule);
+    free(progress);
+    free(report);
+}
+
+static void print_hooks(const struct suite_test *test)
+{
+    for (int i = 0; i < SUITE_HOOK_COUNT; i++) {
+        for (size_t j = 0; j < test->hook_count[i]; j++)
+            print_words(suite_hook_name((enum suite_hook)i), test->hooks[i][j].arguments);
+    }
+}
+
+static void print_test(const struct suite_test *test, const struct run_options *options)
+{
+    char *note = suite_quarantine_note(&test->quarantine, (uint64_t)time(NULL));
+
+    printf("%s %s\n", test->skipped ? "skip  " : "run   ", test->name);
+    printf("       %-9s %s:%zu\n", "suite", test->file->path, test->line);
+    if (note)
+        printf("       %-9s %s\n", "note", note);
+    free(note);
+    if (test->skipped) {
+        printf("       %-9s %s\n", "why", test->skip.reason);
+        return;
+    }
+    print_words("command", test->command);
+    printf("       %-9s %s\n", "program", test->program);
+    printf("       %-9s %s\n", "directory",
+           test->copy_count > 0 && !test->directory ? RECORD_FILES_DIRECTORY
+                                                    : test->working_directory);
+    print_hooks(test);
+    print_runs(test, options);
+}
+
+int run_dry(const struct suite *suite, const struct run_options *options)
+{
+    for (size_t i = 0; i < suite->count; i++) {
+        if (select_test(options, &suite->tests[i]))
+            print_test(&suite->tests[i], options);
+    }
+    return 0;
+}

@@ -1,0 +1,28 @@
+# cmake -DRRTEST=PROGRAM -DOUT=FOLDER -P MakeDocuments.cmake
+# Man pages into FOLDER/man1, completions into FOLDER/{bash,zsh,fish}. The commands are those that
+# `rrtest help` lists.
+function(write path)
+    execute_process(COMMAND ${RRTEST} help ${ARGN} OUTPUT_VARIABLE text COMMAND_ERROR_IS_FATAL ANY)
+    string(LENGTH "${text}" length)
+    if(length EQUAL 0)
+        message(FATAL_ERROR "rrtest help ${ARGN} printed nothing")
+    endif()
+    get_filename_component(folder ${path} DIRECTORY)
+    file(MAKE_DIRECTORY ${folder})
+    file(WRITE ${path} "${text}")
+endfunction()
+
+execute_process(COMMAND ${RRTEST} help OUTPUT_VARIABLE overview COMMAND_ERROR_IS_FATAL ANY)
+string(REGEX MATCHALL "\n  rrtest [a-z]+" lines "${overview}")
+file(REMOVE_RECURSE ${OUT}/man1)
+write(${OUT}/man1/rrtest.1 --man)
+foreach(line ${lines})
+    string(REGEX REPLACE ".* " "" command "${line}")
+    if(NOT command MATCHES "^(help|version)$")
+        write(${OUT}/man1/rrtest-${command}.1 --man ${command})
+    endif()
+endforeach()
+write(${OUT}/bash/rrtest --completion bash)
+write(${OUT}/zsh/_rrtest --completion zsh)
+write(${OUT}/fish/rrtest.fish --completion fish)
+file(TOUCH ${OUT}/stamp)

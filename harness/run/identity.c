@@ -1,0 +1,113 @@
+/* Options as text, the suite's digest. */
+#include "harness/run/identity.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "harness/value/value.h"
+
+static void put(struct bytes *ret, const char *text)
+{
+    bytes_append(ret, text, strlen(text));
+}
+
+static void put_number(struct bytes *ret, const char *option, uint64_t value)
+{
+    char text[64];
+
+    snprintf(text, sizeof(text), " %s %" PRIu64, option, value);
+    put(ret, text);
+}
+
+static void put_text(struct bytes *ret, const char *option, const char *value)
+{
+    put(ret, " ");
+    put(ret, option);
+    put(ret, " ");
+    value_shell_quote(ret, value);
+}
+
+void identity_options(const struct run_options *options, struct bytes *ret)
+{
+    char text[64];
+
+    if (options->runs)
+        put_number(ret, "--runs", options->runs);
+    if (options->has_run_seed)
+        put_number(ret, "--run-seed", options->run_seed);
+    if (options->filter)
+        put_text(ret, "--filter", options->filter);
+    for (size_t i = 0; i < options->label_count; i++)
+        put_text(ret, "--label", options->labels[i]);
+    if (options->strategy != SUITE_STRATEGY_UNKNOWN)
+        put_text(ret, "--strategy", suite_strategy_name(options->strategy));
+    if (options->patching != RUN_PATCHING_OF_SUITE)
+        put_text(ret, "--patching", record_patching_name((enum record_patching)options->patching));
+    if (options->keep_going)
+        put(ret, " --keep-going");
+    if (options->until_failure)
+        put(ret, " --until-failure");
+    if (options->shard.count > 1) {
+        snprintf(text, sizeof(text), " --shard %u/%u%s", options->shard.index, options->shard.count,
+                 options->shard.by == SHARD_BY_RUNS ? " --shard-by runs" : "");
+        put(ret, text);
+    }
+}
+
+static uint64_t hash_text(const char *text, uint64_t seed)
+{
+    return text ? bytes_hash(text, strlen(text) + 1, seed) : bytes_hash("", 0, seed);
+}
+
+static uint64_t hash_texts(char *const *texts, uint64_t seed)
+{
+    for (; texts && *texts; texts++)
+        seed = hash_text(*texts, seed);
+    return bytes_hash("", 0, seed);
+}
+
+static uint64_t hash_output(const struct suite_output *output, uint64_t seed)
+{
+    seed = hash_texts(output->contains, seed);
+    seed = hash_texts(output->lacks, seed);
+    return hash_text(output->pattern, hash_text(output->exact, seed));
+}
+
+static uint64_t hash_test(const struct suite_test *test, uint64_t seed)
+{
+    const uint64_t numbers[] = {
+        test->runs,
+        test->has_seed ? test->seed : 0,
+        (uint64_t)test->strategy,
+        test->patching,
+        test->timeout_ns,
+        test->virtual_timeout_ns,
+        test->real_clock,
+        (uint64_t)test->expect.signal,
+        test->injection_count,
+        test->keep_going,
+    };
+
+    seed = hash_text(test->name, seed);
+    seed = hash_texts(test->command, seed);
+    seed = hash_texts(test->environment, seed);
+    seed = hash_text(test->directory, seed);
+    seed = hash_text(test->stdin_file, seed);
+    seed = bytes_hash(numbers, sizeof(numbers), seed);
+    seed = bytes_hash(test->expect.exits, sizeof(test->expect.exits), seed);
+    for (int i = 0; i < SUITE_STREAM_COUNT; i++)
+        seed = hash_output(&test->expect.output[i], seed);
+    if (test->seeds)
+        seed = bytes_hash(test->seeds, test->seed_count * sizeof(*test->seeds), seed);
+    return seed;
+}
+
+uint64_t identity_suite(const struct suite *suite)
+{
+    uint64_t digest = suite->count;
+
+    for (size_t i = 0; i < suite->count; i++)
+        digest = hash_test(&suite->tests[i], digest);
+    return digest;
+}

@@ -1,0 +1,16 @@
+/* Stacks as JSON (TRACE-FORMAT.md section 2): a member of meta.json, and of whatever else shows
+ * them. */
+#ifndef RECORDER_TRACE_STACKS_JSON_H
+#define RECORDER_TRACE_STACKS_JSON_H
+
+#include "recorder/trace/json.h"
+#include "rrtest/stacks.h"
+
+/* Append the list as one JSON object, in one line. */
+void stacks_json_put(struct bytes *b, const struct stack_list *list);
+/* The list of a value that stacks_json_put() wrote; members that it does not know are ignored.
+ * -EBADMSG: it is something else (or NULL). *ret is written only on success, and the caller's to
+ * end with stacks_done(). */
+int stacks_json_get(const struct json *value, struct stack_list *ret);
+
+#endif

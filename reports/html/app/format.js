@@ -1,0 +1,71 @@
+/* Numbers and names as people read them. */
+const format = (() => {
+    const UNITS = [[1e9, "s"], [1e6, "ms"], [1e3, "µs"], [1, "ns"]];
+
+    function count(value) {
+        return value.toLocaleString("en-US").replaceAll(",", "\u202f");
+    }
+
+    function plural(value, one, many) {
+        return `${count(value)} ${value === 1 ? one : many || `${one}s`}`;
+    }
+
+    /* Three digits that mean something: 5.00 s, 379 ms, 46.2 µs. */
+    function duration(ns) {
+        if (ns >= 60e9) {
+            const minutes = Math.floor(ns / 60e9);
+            const seconds = Math.round((ns - minutes * 60e9) / 1e9);
+
+            return minutes >= 60
+                ? `${Math.floor(minutes / 60)} h ${minutes % 60} min`
+                : `${minutes} min ${seconds} s`;
+        }
+        for (const [size, unit] of UNITS) {
+            if (ns >= size || size === 1) {
+                const value = ns / size;
+                const digits = size === 1 || value >= 100 ? 0 : value >= 10 ? 1 : 2;
+
+                return `${value.toFixed(digits)} ${unit}`;
+            }
+        }
+        return "0 ns";
+    }
+
+    function bytes(size) {
+        if (size < 1024)
+            return `${size} B`;
+        return size < 1048576 ? `${(size / 1024).toFixed(1)} KiB` : `${(size / 1048576).toFixed(1)} MiB`;
+    }
+
+    /* Two digits at most, one below 1 %, and never a rounded 0 or 100. */
+    function percent(fraction) {
+        const value = fraction * 100;
+
+        if (value === 0 || value === 100)
+            return `${value} %`;
+        if (value < 1)
+            return `${Number(value.toPrecision(1))} %`;
+        if (value > 99)
+            return `${Math.min(Number(value.toFixed(1)), 99.9)} %`;
+        return `${value.toFixed(value < 10 ? 1 : 0)} %`;
+    }
+
+    function baseName(path) {
+        return path ? path.slice(path.lastIndexOf("/") + 1) : "";
+    }
+
+    /* [where in the source or the module, the same in full] */
+    function source(file, line, module, address) {
+        if (file)
+            return [`${baseName(file)}:${line}`, `${file}:${line}`];
+        if (module)
+            return [`${baseName(module)}+${address}`, `${module}+${address}`];
+        return [address, `${address}, which no file backs`];
+    }
+
+    function date(ms) {
+        return ms > 0 ? new Date(ms).toISOString().replace("T", " ").replace(/\.\d+Z/, " UTC") : null;
+    }
+
+    return {count, plural, duration, bytes, percent, baseName, source, date};
+})();
