@@ -44,10 +44,10 @@ const format = (() => {
         if (!(value > 0))
             return "0 %";
         let digits = 1 - Math.floor(Math.log10(value) + 1e-12);
-        const count = round(value * 10 ** digits + (round === Math.ceil ? -1e-9 : round === Math.floor ? 1e-9 : 0));
-        const shown = count / 10 ** digits;
+        const scaled = round(value * 10 ** digits + (round === Math.ceil ? -1e-9 : round === Math.floor ? 1e-9 : 0));
+        const shown = scaled / 10 ** digits;
 
-        if (count >= 100 && digits > 0)
+        if (scaled >= 100 && digits > 0)
             digits--;
         return `${shown.toFixed(Math.max(digits, 0))} %`;
     }

@@ -40,7 +40,7 @@ const overview = (() => {
             `rrtest ${session.version}`,
         ];
 
-        return element("ul.facts", null, rows.filter(Boolean).map((row) => element("li", null, row)));
+        return element("ul.facts", null, rows.filter(Boolean).map((text) => element("li", null, text)));
     }
 
     function summaryBar() {

@@ -200,10 +200,10 @@ const timeline = (() => {
             view.hidden.add(kind);
         else
             view.hidden.delete(kind);
-        const key = view.legend.find(([k]) => k === kind);
+        const entry = view.legend.find(([k]) => k === kind);
 
-        if (key)
-            key[2].setAttribute("aria-pressed", String(!hide));
+        if (entry)
+            entry[2].setAttribute("aria-pressed", String(!hide));
         paintSoon(view);
     }
 
