@@ -83,8 +83,8 @@ YAML
 run rrtest run suite.yaml --verbose --seed 1
 expect_status 1
 expect_stdout_has "killed by SIGABRT"
-expect_stdout_matches '#[0-9]+ +compare \(.*stuck\.c:[0-9]+'
-expect_stdout_matches '#[0-9]+ +take_both \(.*stuck\.c:[0-9]+'
+expect_stdout_matches '#[0-9]+ 0x[0-9a-f]+ compare\+'
+expect_stdout_matches '#[0-9]+ 0x[0-9a-f]+ take_both\+'
 
 # ---- frames are what other tools say -----------------------------------------------------------
 
@@ -299,7 +299,7 @@ tests:
 YAML
 run rrtest run suite.yaml --verbose --seed 1 --keep all
 expect_status 1
-expect_stdout_matches '#[0-9]+ +give_up \(.*ends\.c:[0-9]+'
+expect_stdout_has " give_up+0x"
 stacks_of() {
     run rrtest dump --stacks rrtest-out/"$1"/*
     expect_status 0
