@@ -151,12 +151,16 @@ static bool is_leap(unsigned year)
 
 int value_parse_date(const char *text, uint64_t *ret_unix_s)
 {
+    static const char form[] = "dddd-dd-dd";
     static const uint8_t lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     unsigned year, month, day, length;
     uint64_t days = 0;
 
-    if (strlen(text) != 10 || strspn(text, "0123456789-") != 10 || text[4] != '-' ||
-        text[7] != '-' || sscanf(text, "%4u-%2u-%2u", &year, &month, &day) != 3)
+    for (size_t i = 0; i < sizeof(form) - 1; i++) {
+        if (form[i] == '-' ? text[i] != '-' : text[i] < '0' || text[i] > '9')
+            return -EINVAL; /* sscanf(3) would take signs and blanks */
+    }
+    if (text[sizeof(form) - 1] || sscanf(text, "%4u-%2u-%2u", &year, &month, &day) != 3)
         return -EINVAL;
     if (year < 1970 || month < 1 || month > 12)
         return -EINVAL;
