@@ -184,7 +184,7 @@ const checks = {
         const page = await open(context);
 
         await openFailure(page, "deadlock");
-        await page.fill(".tools input", "waits for a lock");
+        await page.fill(".tools input", "still waits end");
         expect((await page.textContent(".tools .found")) === "2 found", `found: ${await page.textContent(".tools .found")}`);
         await page.keyboard.press("Enter");
         const pin = await page.textContent(".pin");
