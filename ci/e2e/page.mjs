@@ -184,7 +184,7 @@ const checks = {
         const page = await open(context);
 
         await openFailure(page, "deadlock");
-        await page.fill(".tools input", "waits for a lock");
+        await page.fill(".tools input", "still waits end");
         expect((await page.textContent(".tools .found")) === "2 found", `found: ${await page.textContent(".tools .found")}`);
         await page.keyboard.press("Enter");
         const pin = await page.textContent(".pin");
@@ -206,6 +206,8 @@ const checks = {
         await page.click(".pin .link");
         expect((await page.textContent(".pin-head")).includes("Wakes"), `what woke it: ${await page.textContent(".pin-head")}`);
         expect((await page.textContent(".pin")).includes("Let go on"), "and whom it let go on");
+        await page.click(".stack.is-cause .stack-show");
+        expect(/End of the run|Ends/.test(await page.textContent(".pin-head")), `the cause's last item: ${await page.textContent(".pin-head")}`);
     },
 
     layout: (context) => layout(context, "sample", ["queue-close", "gone"]),

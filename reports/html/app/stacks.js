@@ -15,12 +15,16 @@ const stacks = (() => {
                 f.file && f.module ? element("span.muted", null, ` ${format.baseName(f.module)}`) : null));
     }
 
-    function stack(s) {
+    function stack(s, hasTimeline) {
         return element(s.isCause ? "details.stack.is-cause" : "details.stack", {open: true},
             element("summary", null,
                 element("span.stack-name", null, `Task ${s.role}`),
                 element("span.muted", null, `${s.name || "unnamed"}, tid ${s.tid}${s.pid === s.tid ? "" : ` of ${s.pid}`}`),
                 s.isCause ? element("span.tag.is-failed", null, "ended the run") : null,
+                hasTimeline ? element("button.link.stack-show", {
+                    type: "button",
+                    onclick: (e) => { e.preventDefault(); timeline.showTask(s.role); },
+                }, "Last seen in the timeline") : null,
                 element("span.stack-state", null, s.state)),
             s.frames.length > 0
                 ? element("ol.frames", null, s.frames.map(frame))
@@ -33,7 +37,7 @@ const stacks = (() => {
         if (failure.stacks.length === 0)
             return element("p.muted", null, "No stacks were read of this failure.");
         const ordered = [...failure.stacks].sort((a, b) => b.isCause - a.isCause);
-        const all = ordered.map(stack);
+        const all = ordered.map((s) => stack(s, Boolean(failure.timeline)));
 
         return element("div.stacks", null,
             all.length > 1

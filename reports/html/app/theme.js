@@ -25,7 +25,8 @@ const theme = (() => {
     }
 
     button.addEventListener("click", () => set(NEXT[document.documentElement.dataset.theme]));
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => listeners.forEach((f) => f()));
+    for (const query of ["(prefers-color-scheme: dark)", "print"]) /* paper is light */
+        matchMedia(query).addEventListener("change", () => listeners.forEach((f) => f()));
     set(stored() in NEXT ? stored() : "auto");
     return {
         onchange: (f) => listeners.push(f),

@@ -567,6 +567,21 @@ const timeline = (() => {
         return made;
     }
 
+    /* Pins the last item of a task and brings the timeline into view. */
+    function showTask(role) {
+        const {data, hidden, frameBox} = current;
+
+        for (let i = data.count - 1; i >= 0; i--) {
+            if (data.tasks[data.task[i]].role !== role || hidden.has(data.kinds[data.kind[i]]))
+                continue;
+            pin(current, i, true);
+            frameBox.scrollIntoView({block: "center"});
+            frameBox.focus({preventScroll: true});
+            return;
+        }
+        dom.announce("The trace tells nothing of this task");
+    }
+
     /* The page is in place: sizes are known. */
     function entered() {
         const view = current;
@@ -587,5 +602,5 @@ const timeline = (() => {
     }
 
     theme.onchange(() => { if (current) takeColors(current); });
-    return {show, entered, leave};
+    return {show, showTask, entered, leave};
 })();
