@@ -13,9 +13,9 @@
 #include <sys/syscall.h>
 
 #include "include/rrtest/recorder_page.h"
-#include "recorder/images/decode.h"
 #include "recorder/images/image.h"
 #include "recorder/record/buffered.h"
+#include "recorder/record/path.h"
 #include "recorder/record/signal.h"
 #include "recorder/record/space.h"
 #include "recorder/record/traps.h"
@@ -23,10 +23,7 @@
 #define COUNTER_IDLE (1ll << 62)
 #define MOVE_TICKS 200 /* of one move, at most: TRACE-FORMAT.md, preempt */
 #define MOVES_MAX 500
-#define RETURNS_MAX 16
-#define CODE_MAX 256
 #define PLACES_MAX 4   /* int3 at a time */
-#define FAN_MAX 3      /* ... behind branches: each costs a fourth of a stop */
 #define STACK_MAX 1024 /* bytes looked at for return addresses */
 
 /* ---- moves --------------------------------------------------------------------------------- */
@@ -258,13 +255,6 @@ static enum leg go(struct session *s, struct task *t, const uint64_t *to, size_t
 
 /* ---- to the program's own code ------------------------------------------------------------- */
 
-static bool is_own(const struct task *t, uint64_t address)
-{
-    struct loaded_image *l = space_image_at(t->space, address, NULL);
-
-    return l && l->own;
-}
-
 /* The mappings of own code may be executed, or not for now. */
 static bool set_executable(struct session *s, struct task *t, bool on)
 {
@@ -277,7 +267,7 @@ static bool set_executable(struct session *s, struct task *t, bool on)
         const struct map_entry *e = &m->entry[i];
         uint64_t prot = on ? e->prot : e->prot & ~(uint32_t)PROT_EXEC;
 
-        if (!(e->prot & PROT_EXEC) || !is_own(t, e->start))
+        if (!(e->prot & PROT_EXEC) || !path_is_own(t, e->start))
             continue;
         if (tracee_batch_room(&batch) == 0)
             return false;
@@ -326,7 +316,7 @@ static enum leg enter_own(struct session *s, struct task *t)
     if (stop.kind == STOP_SIGNAL && ptrace(PTRACE_GETSIGINFO, t->tid, 0, &info) < 0)
         return LEG_OVER;
     arrived = info.si_signo == SIGSEGV && info.si_code == SEGV_ACCERR &&
-              (uint64_t)(uintptr_t)info.si_addr == t->regs.rip && is_own(t, t->regs.rip);
+              (uint64_t)(uintptr_t)info.si_addr == t->regs.rip && path_is_own(t, t->regs.rip);
     if (stop.kind == STOP_SIGNAL && !arrived)
         keep_signal(s, t, &info);
     if (stop.kind == STOP_SECCOMP) {
@@ -376,7 +366,7 @@ static size_t find_returns(const struct task *t, uint64_t ret[PLACES_MAX])
         const struct map_entry *m;
         bool known = false;
 
-        if (!is_own(t, stack[i]))
+        if (!path_is_own(t, stack[i]))
             continue;
         m = maps_find(&t->space->maps, stack[i]);
         for (size_t j = 0; j < count; j++)
@@ -395,293 +385,18 @@ static enum leg seek_own(struct session *s, struct task *t)
     return count > 0 ? go(s, t, returns, count) : enter_own(s, t);
 }
 
-/* ---- paths --------------------------------------------------------------------------------- */
-
-/* A way that is known, from a stopped task on. */
-struct path {
-    const struct task *t;
-    struct sched_slice place; /* what is left of it at `at` */
-    uint32_t left;            /* instructions until any place will do */
-    uint64_t at;
-    bool here;    /* the task stands there */
-    bool counted; /* `place` counts it already */
-    struct {
-        uint64_t address; /* what the rest is about */
-        bool exact;       /* as of traps_original_ip() */
-        bool own;
-        bool enters_blob;
-    } spot;
-    uint64_t returns[RETURNS_MAX];
-    size_t depth;
-    uint64_t code_start;
-    size_t code_length;
-    uint8_t code[CODE_MAX];
-};
-
-enum way {
-    WAY_KNOWN,
-    WAY_BRANCH,    /* the registers there decide between two */
-    WAY_REGISTERS, /* they decide: the task has to come here first */
-    WAY_STEP,      /* one single step shows it */
-    WAY_SEEK,      /* through a library to the program's own code */
-    WAY_END,       /* the place is here */
-};
-
-/* Up to 15 bytes of code at p->at. */
-static const uint8_t *code_at(struct path *p, size_t *ret_length)
-{
-    if (p->at < p->code_start || p->at + 15 > p->code_start + p->code_length) {
-        p->code_start = p->at;
-        p->code_length = tracee_read_some(p->t->tid, p->at, p->code, sizeof(p->code));
-    }
-    *ret_length = (size_t)(p->code_start + p->code_length - p->at);
-    return p->code + (p->at - p->code_start);
-}
-
-/* At the start of an instruction that the blob answers? It keeps its state in the page, where
- * another task would destroy it, so nobody may be stopped on the way. */
-static bool enters_blob(const struct image_where *where)
-{
-    if (where->place == IMAGE_STUB_HEAD)
-        return where->point == IMAGE_POINT_CALL;
-    return where->place == IMAGE_START && where->point != IMAGE_POINT_TICK &&
-           where->point != IMAGE_POINT_ATOMIC;
-}
-
-/* Fills p->spot. */
-static void look(struct path *p)
-{
-    struct image_where where;
-
-    if (p->spot.address == p->at)
-        return;
-    where = space_locate(p->t->space, p->at);
-    p->spot.address = p->at;
-    p->spot.exact = traps_is_exact(p->at, &where);
-    p->spot.own = is_own(p->t, p->at);
-    p->spot.enters_blob = enters_blob(&where);
-}
-
-/* What a walk does not go over: what enters the kernel, what traps (its SIGTRAP would look like
- * the walk's), and pushf, which would store the trap flag that steps it. Runs of prefixes are not
- * looked through: nobody writes them before these. */
-static bool at_barrier(struct path *p)
-{
-    size_t length;
-    const uint8_t *code = code_at(p, &length);
-
-    if (length < 2 || p->spot.enters_blob ||
-        (p->at >= RECORDER_BLOB_ADDRESS && p->at < RECORDER_BLOB_ADDRESS + RECORDER_BLOB_SIZE))
-        return true;
-    switch (code[0]) {
-    case 0x0f: /* syscall, sysenter */
-        return code[1] == 0x05 || code[1] == 0x34;
-    case 0x66:
-        return code[1] == 0x9c;
-    case 0x9c:
-    case 0xcc:
-    case 0xcd:
-    case 0xf1:
-        return true;
-    default:
-        return false;
-    }
-}
-
-/* Is this the place that the slice asks for? Counts down what it passes. */
-static bool arrived(struct path *p)
-{
-    struct sched_slice *place = &p->place;
-    const uint8_t *code;
-    size_t length;
-
-    /* never inside a stub's own instructions: its registers hold counters there */
-    if (p->left == 0)
-        return p->spot.exact;
-    p->left--;
-    if (place->own && !p->spot.own)
-        return false;
-    if (place->steps == 0)
-        return p->spot.exact;
-    place->steps--;
-    if (!p->spot.exact || !place->accesses)
-        return false;
-    code = code_at(p, &length);
-    return image_accesses_memory(code, length) && --place->accesses == 0;
-}
-
-static void push_return(struct path *p, uint64_t address)
-{
-    if (p->depth == RETURNS_MAX) {
-        memmove(p->returns, p->returns + 1, sizeof(p->returns) - sizeof(p->returns[0]));
-        p->depth--;
-    }
-    p->returns[p->depth++] = address;
-}
-
-/* Conditions of jcc by the low bits of the opcode (Intel SDM volume 1, appendix B). */
-static bool holds(unsigned condition, uint64_t flags)
-{
-    bool cf = flags & 1, pf = flags & 4, zf = flags & 0x40, sf = flags & 0x80, of = flags & 0x800;
-    const bool values[8] = {of, cf, zf, cf || zf, sf, pf, sf != of, zf || sf != of};
-
-    return values[condition >> 1 & 7] != (condition & 1);
-}
-
-/* The target of a jump or call through a pointer at a fixed place, as of a PLT. */
-static enum way through_pointer(struct path *p, const uint8_t *code, const struct decoded *d,
-                                uint64_t *ret)
-{
-    uint64_t end = p->at + d->length;
-    int32_t displacement;
-
-    if (d->memory_operand && d->rip_offset) {
-        memcpy(&displacement, code + d->rip_offset, sizeof(displacement));
-        if (tracee_read(p->t->tid, end + (uint64_t)(int64_t)displacement, ret, 8) == 0)
-            return WAY_KNOWN;
-    }
-    return p->here ? WAY_STEP : WAY_REGISTERS;
-}
-
-static enum way returned(struct path *p, uint64_t *ret)
-{
-    if (p->depth > 0) {
-        *ret = p->returns[--p->depth];
-        return WAY_KNOWN;
-    }
-    if (!p->here)
-        return WAY_REGISTERS;
-    return tracee_read(p->t->tid, p->t->regs.rsp, ret, 8) == 0 ? WAY_KNOWN : WAY_STEP;
-}
-
-/* Where control goes from p->at. A stub's own branches lead to where its counter traps, which it
- * does not now. */
-static enum way next_of(struct path *p, uint64_t *ret)
-{
-    size_t length;
-    const uint8_t *code = code_at(p, &length);
-    enum way way = WAY_KNOWN;
-    struct decoded d;
-    uint64_t end;
-
-    if (!decode(code, length, &d))
-        return p->here ? WAY_STEP : WAY_REGISTERS;
-    *ret = end = p->at + d.length;
-    switch (d.flow) {
-    case FLOW_NEXT:
-        return WAY_KNOWN;
-    case FLOW_BRANCH:
-        if (!p->spot.exact)
-            return WAY_KNOWN;
-        if (!p->here)
-            return WAY_BRANCH;
-        if (holds(d.condition, p->t->regs.eflags))
-            *ret += (uint64_t)d.relative;
-        return WAY_KNOWN;
-    case FLOW_BRANCH_SHORT:
-        return !p->spot.exact ? WAY_KNOWN : p->here ? WAY_STEP : WAY_REGISTERS;
-    case FLOW_CALL:
-        push_return(p, end);
-        *ret += (uint64_t)d.relative;
-        return WAY_KNOWN;
-    case FLOW_JUMP:
-        *ret += (uint64_t)d.relative;
-        return WAY_KNOWN;
-    case FLOW_CALL_INDIRECT:
-        way = through_pointer(p, code, &d, ret);
-        if (way != WAY_REGISTERS)
-            push_return(p, end);
-        return way;
-    case FLOW_JUMP_INDIRECT:
-        return through_pointer(p, code, &d, ret);
-    case FLOW_RETURN:
-        return returned(p, ret);
-    default:
-        return p->here ? WAY_STEP : WAY_REGISTERS;
-    }
-}
-
-/* Follow the code from p->at to where a way other than WAY_KNOWN begins. */
-static enum way follow(struct path *p)
-{
-    for (;;) {
-        uint64_t next = 0;
-        enum way way;
-
-        look(p);
-        if (!p->counted && arrived(p))
-            return WAY_END;
-        p->counted = true;
-        if (at_barrier(p))
-            return WAY_END;
-        if (p->place.own && !p->spot.own) {
-            if (p->depth == 0)
-                return p->here ? WAY_SEEK : WAY_REGISTERS;
-            p->at = p->returns[--p->depth];
-            p->counted = p->here = false;
-            return WAY_REGISTERS; /* whatever happens there meanwhile */
-        }
-        way = next_of(p, &next);
-        if (way != WAY_KNOWN)
-            return way;
-        p->at = next;
-        p->here = p->counted = false;
-    }
-}
-
-/* The ways from a path's end at a branch on. */
-struct fan {
-    struct path path[FAN_MAX];
-    enum way way[FAN_MAX];
-    size_t count;
-};
-
-/* The i-th of them goes on behind its branch, both ways. */
-static void split(struct fan *f, size_t i)
-{
-    struct path *taken = &f->path[i], *other = &f->path[f->count];
-    struct decoded d;
-    size_t length;
-    const uint8_t *code = code_at(taken, &length);
-
-    if (!decode(code, length, &d)) {
-        f->way[i] = WAY_REGISTERS;
-        return;
-    }
-    taken->counted = false;
-    *other = *taken;
-    other->at += d.length;
-    taken->at += d.length + (uint64_t)d.relative;
-    f->way[i] = follow(taken);
-    f->way[f->count++] = follow(other);
-}
-
-/* Both ways on from every branch, while there is room: a stop costs more than several int3. */
-static void spread(struct fan *f)
-{
-    bool found = true;
-
-    while (found) {
-        found = false;
-        for (size_t i = 0, n = f->count; i < n && f->count < FAN_MAX; i++) {
-            if (f->way[i] != WAY_BRANCH)
-                continue;
-            split(f, i);
-            found = true;
-        }
-    }
-}
+/* ---- walking ------------------------------------------------------------------------------- */
 
 /* To one of the ends of the ways on from p, which becomes p. */
-static enum leg go_on(struct session *s, struct task *t, struct path *p, enum way *way)
+static enum leg go_on(struct session *s, struct task *t, struct path *p, enum path_way *way)
 {
-    struct fan f = {.count = 1};
-    uint64_t to[FAN_MAX];
+    struct path_fan f = {.count = 1};
+    uint64_t to[PATH_FAN_MAX];
     enum leg leg;
 
     f.path[0] = *p;
     f.way[0] = *way;
-    spread(&f);
+    path_spread(&f);
     for (size_t i = 0; i < f.count; i++) {
         to[i] = f.path[i].at;
         if (to[i] == t->regs.rip) /* an int3 there would trap at once */
@@ -701,14 +416,14 @@ static enum leg go_on(struct session *s, struct task *t, struct path *p, enum wa
 /* One move. False: the walk is over. */
 static bool move(struct session *s, struct task *t, struct path *p)
 {
-    enum way way = follow(p);
+    enum path_way way = path_follow(p);
     enum leg leg = LEG_ARRIVED;
 
-    if (way == WAY_END && p->here)
+    if (way == PATH_END && p->here)
         return false;
-    if (way == WAY_SEEK)
+    if (way == PATH_SEEK)
         leg = seek_own(s, t);
-    else if (way == WAY_STEP || p->at == t->regs.rip)
+    else if (way == PATH_STEP || p->at == t->regs.rip)
         leg = single_step(s, t) ? LEG_ARRIVED : LEG_OVER;
     else
         leg = go_on(s, t, p, &way);
@@ -716,10 +431,11 @@ static bool move(struct session *s, struct task *t, struct path *p)
         p->t = NULL;
     if (leg != LEG_ARRIVED)
         return false;
-    p->counted = p->counted && p->at == t->regs.rip && (way == WAY_REGISTERS || way == WAY_BRANCH);
+    p->counted =
+        p->counted && p->at == t->regs.rip && (way == PATH_REGISTERS || way == PATH_BRANCH);
     p->at = t->regs.rip;
     p->here = true;
-    return way != WAY_END;
+    return way != PATH_END;
 }
 
 void walk(struct session *s, struct task *t)
@@ -732,6 +448,6 @@ void walk(struct session *s, struct task *t)
         ;
     if (!p.t || !walk_step_out(s, t))
         return;
-    if (p.place.own && !is_own(t, t->regs.rip))
+    if (p.place.own && !path_is_own(t, t->regs.rip))
         s->reason = SCHED_MISSED;
 }

@@ -160,6 +160,8 @@ static void preempted(struct reader *r, const struct event *e, uint32_t task)
     if (e->steps)
         item.text = items_text(r->items, "preempted %s + %" PRIu32 " instruction%s", point,
                                e->steps, e->steps == 1 ? "" : "s");
+    else if (e->move_count)
+        item.text = items_text(r->items, "preempted %s, and some way on", point);
     else
         item.text = items_text(r->items, "preempted %s", point);
     items_add(r->items, &item);
