@@ -23,15 +23,16 @@ as_root() {
     fi
 }
 
+# packages LIST...: the names in these files of ci/.
 packages() {
-    sed 's/#.*//' "$ROOT/ci/packages.txt" | tr -s ' \n' '\n' | sed '/^$/d'
+    (cd "$ROOT/ci" && sed 's/#.*//' "$@") | tr -s ' \n' '\n' | sed '/^$/d'
 }
 
 missing_packages() {
     local installed
     installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' 2>/dev/null |
         sed -n 's/^installed //p' | sort -u)
-    comm -23 <(packages | sort -u) <(printf '%s\n' "$installed")
+    comm -23 <(packages "$@" | sort -u) <(printf '%s\n' "$installed")
 }
 
 # Take the lock that guards installing and building; one per checkout.
@@ -45,10 +46,11 @@ unlock() {
     exec 9>&-
 }
 
+# install_packages LIST...: what these lists name and is not there.
 install_packages() {
     local missing
     command -v dpkg-query >/dev/null || return 0 # not Debian: the build says what it lacks
-    missing=$(missing_packages)
+    missing=$(missing_packages "$@")
     [ -n "$missing" ] || return 0
     say "installing" $missing
     export DEBIAN_FRONTEND=noninteractive

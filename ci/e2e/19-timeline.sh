@@ -81,6 +81,15 @@ run rrtest timeline "$TMP/trace" -o "$TMP/t.json"
 expect_status 2
 expect_stderr_has "meta.json"
 
+case_begin "a packed trace gives the same timeline"
+run rrtest record --quiet -o "$TMP/trace" --seed 1 "$SCENARIOS/lost_update_fixed"
+run rrtest pack "$TMP/trace" -o "$TMP/t.rrt"
+expect_status 0
+run rrtest timeline "$TMP/trace" -o "$TMP/t.json"
+run rrtest timeline "$TMP/t.rrt" -o "$TMP/packed.json"
+expect_status 0
+expect_same "$TMP/t.json" "$TMP/packed.json"
+
 case_begin "mistakes have one message each"
 run rrtest timeline "$TMP/none" -o "$TMP/t.json"
 expect_status 2

@@ -50,7 +50,7 @@ async function findTip(page, text) {
     await canvas.scrollIntoViewIfNeeded();
     const box = await canvas.boundingBox();
     for (let y = box.y + 32; y < box.y + box.height; y += 10) {
-        for (let x = box.x + 2; x < box.x + box.width; x += 5) {
+        for (let x = box.x + 2; x < box.x + box.width; x += 7) {
             await page.mouse.move(x, y);
             const tip = await page.$eval(".tip", (e) => (e.hidden ? "" : e.innerText));
 

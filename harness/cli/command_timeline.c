@@ -1,7 +1,6 @@
 /* rrtest timeline: a trace for the viewers of other tools. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "harness/cli/command.h"

@@ -90,6 +90,8 @@ static const char *const replay_text[] = {
     "libraries are needed: all that executes is in the trace, a directory or a packed file. "
     "Without "
     "one, the latest of `rrtest record`.",
+    "With --stacks it ends behind the event of --at, or before the tasks end, and prints every "
+    "task's stack there instead of the output; the exit status is 0 then.",
     NULL,
 };
 static const struct manual_item replay_statuses[] = {
@@ -103,6 +105,8 @@ static const struct manual_item replay_statuses[] = {
 static const struct manual_item replay_examples[] = {
     {"rrtest replay --verify rrtest-out/queue-close/15755013860617669476",
      "a kept failure, checking registers and memory"},
+    {"rrtest replay --stacks --at 120",
+     "where every task stood behind event 120 of the latest trace"},
     END,
 };
 
@@ -116,7 +120,10 @@ static const struct manual_item look_statuses[] = {
 };
 
 static const char *const dump_text[] = {
-    "Prints the events of a trace, one a line; with --json one JSON object a line.",
+    "Prints the events of a trace, one a line; with --json one JSON object a line. Behind them "
+    "stands where every task was when the run failed: its stack, with inlined functions, from the "
+    "debug data of the program or separate debug files on this machine. --stacks prints that "
+    "alone.",
     NULL,
 };
 static const char *const stats_text[] = {

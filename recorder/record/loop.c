@@ -292,13 +292,15 @@ static struct task *choose(struct session *s)
 
 void session_handle_stop(struct session *s, struct task *t, const struct stop *stop)
 {
+    bool entry_lost = t->entry_lost;
+
     switch (stop->kind) {
     case STOP_SECCOMP:
         t->at_seccomp = true;
-        if (traps_handle_blob(s, t)) {
-            t->entry_lost = false;
+        t->entry_lost = false;
+        if (traps_handle_blob(s, t)) /* a walk that it begins may see the task's end */
             return;
-        }
+        t->entry_lost = entry_lost;
         call_entry(s, t);
         return;
     case STOP_SIGNAL:

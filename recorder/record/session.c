@@ -173,6 +173,7 @@ struct task *session_task_new(struct session *s, struct task *parent, pid_t tid,
         t->files = files_new();
     } else {
         t->mask = parent->mask;
+        t->directory = parent->directory;
         t->filters = filter_ref(parent->filters);
         memcpy(t->name, parent->name, sizeof(t->name));
         t->tsc_mode = parent->tsc_mode;

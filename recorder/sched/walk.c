@@ -3,7 +3,7 @@
  * programs stay affordable. */
 #include "recorder/sched/strategy.h"
 
-#define CHANGES_PER_DOUBLING 40
+#define CHANGES_PER_DOUBLING 24
 
 /* `off` of 8: never at this class. */
 static uint64_t draw_mean(struct random_stream *r, unsigned bits, uint64_t off)

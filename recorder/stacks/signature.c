@@ -187,12 +187,13 @@ static void put_place(struct bytes *b, const struct stack_frame *frame)
 
 /* ---- one task ended it ----------------------------------------------------------------------- */
 
+/* NULL: none. */
 static const struct task_stack *cause_of(const struct stack_list *list)
 {
     for (size_t i = 0; i < list->count; i++)
         if (list->tasks[i].is_cause)
             return &list->tasks[i];
-    return list->count ? &list->tasks[0] : NULL;
+    return NULL;
 }
 
 static void put_top(struct bytes *b, const struct task_stack *task)
@@ -281,13 +282,12 @@ static void put_all(struct bytes *b, const struct stack_list *list)
 
 void stacks_signature(const struct stack_list *list, const char *kind, struct bytes *ret)
 {
+    const struct task_stack *cause = cause_of(list);
+
     put(ret, kind);
     put(ret, "\n");
-    if (list->count == 0)
-        return;
-    if (strcmp(kind, "deadlock") == 0 || strcmp(kind, "timeout") == 0 ||
-        strcmp(kind, "virtual-timeout") == 0)
-        put_all(ret, list);
+    if (cause)
+        put_top(ret, cause);
     else
-        put_top(ret, cause_of(list));
+        put_all(ret, list);
 }

@@ -41,13 +41,17 @@ void stacks_render(const struct stack_list *list, const char *indent, struct byt
 void stacks_render_frame(const struct stack_frame *frame, size_t number, struct bytes *ret);
 
 /* What makes two failures the same one, as lines of text: equal for equal failures whatever the
- * addresses, pids, order of tasks, folders of sources and programs, and machine. kind is a
- * failure's kind (rrtest/report.h). Appended to *ret: deadlock, timeout, virtual-timeout:  the set,
- * sorted, of "START waits at PLACE" or "START runs", START being the function that a task began
- * with and PLACE where the program called what waits; all others:  the innermost three frames in
- * the program's own modules of the task that is the cause, without those that only carry out the
- * end (abort, assertions, sanitizers, exit). A place is "function file:line", or "module+0xoffset"
- * where debug data are missing. Without any stack nothing but the kind. */
+ * addresses, pids, order of tasks, folders of sources and programs, and machine. First the kind of
+ * failure as given (rrtest/report.h), then:
+ *
+ * - if a task is the cause (crash, exit, unsupported call), the innermost three of its frames in
+ *   the program's own modules, without those that only carry out the end (abort, assertions,
+ *   sanitizers, exit);
+ * - else (deadlock, timeout, limit) the set, sorted, of "START waits at PLACE" or "START runs",
+ *   START being the function that a task began with and PLACE where the program called what waits.
+ *
+ * A place is "function file:line", or "module+0xoffset" where debug data are missing. Without any
+ * stack nothing but the kind. Appended to *ret. */
 void stacks_signature(const struct stack_list *list, const char *kind, struct bytes *ret);
 
 /* Is it code of the program, not of a library that the system or a language brings along? */

@@ -209,6 +209,7 @@ static void put_test(struct writer *w, const struct report_test *t, size_t limit
     number_member(w, "line", t->line);
     text_member(w, "verdict", report_verdict_name(t->verdict));
     text_member(w, "note", t->note);
+    bool_member(w, "keepGoing", t->keep_going);
     number_member(w, "planned", t->planned);
     number_member(w, "runs", t->runs);
     number_member(w, "failed", t->failed);

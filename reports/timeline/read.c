@@ -199,6 +199,7 @@ static void exited(struct reader *r, const struct event *e, uint32_t task)
         reader_runs(r, task, false);
     state->last_place = 0;
     item.text = status_text(r, e->status);
+    item.flags = WIFSIGNALED(e->status) ? TIMELINE_FAILED : 0;
     number = items_add(r->items, &item);
     for (size_t i = 0; i < e->write_count; i++) {
         if (e->writes[i].length != sizeof(uint32_t))

@@ -39,7 +39,7 @@ enum timeline_flag {
     TIMELINE_BUFFERED = 1, /* answered inside the program; the place is not recorded */
     TIMELINE_INJECTED = 2, /* the signal was sent by rrtest */
     TIMELINE_OPEN = 4,     /* still waits at the end of the run */
-    TIMELINE_FAILED = 8,   /* the call's result is an error */
+    TIMELINE_FAILED = 8,   /* the call's result is an error; the task was killed */
     TIMELINE_STDERR = 16,  /* output: to stderr, not stdout */
 };
 

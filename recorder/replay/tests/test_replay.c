@@ -230,6 +230,50 @@ static void test_atomics_and_steps(void **state)
     script_remove(&s);
 }
 
+/* On by arrivals at places and by single steps, over counted points. */
+static void test_moves(void **state)
+{
+    const uint64_t moves[] = {script_address(program_ticked), 0, script_address(program_counted)};
+    struct script s;
+    struct event e;
+
+    (void)state;
+    ticking(&s, 100);
+    e = script_event(&s, EVENT_PREEMPT, 1);
+    e.counter = 1;
+    e.ticks = e.atomics = 30;
+    e.moves = moves;
+    e.move_count = 3;
+    e.before.rip = script_address(program_counted);
+    e.before.r13 = 31;
+    e.before.r14 = 30;
+    e.before.rbx = 70;
+    e.after = e.before;
+    script_append(&s, &e);
+    e = ticked_call(&s, 100);
+    script_append(&s, &e);
+    script_finish(&s, 0);
+    script_check(&s, true, REPLAY_SAME, NULL);
+    script_remove(&s);
+}
+
+static void test_move_to_nowhere(void **state)
+{
+    const uint64_t move = script_address(program_stored);
+    struct script s;
+    struct event e;
+
+    (void)state;
+    ticking(&s, 100);
+    e = preempted(&s, 60, 0);
+    e.moves = &move;
+    e.move_count = 1;
+    script_append(&s, &e);
+    script_finish(&s, 0);
+    script_check(&s, false, REPLAY_DIVERGED, "expected an arrival at");
+    script_remove(&s);
+}
+
 static void test_wrong_step(void **state)
 {
     struct script s;
@@ -508,6 +552,8 @@ int main(void)
         cmocka_unit_test(test_calls_are_never_made),
         cmocka_unit_test(test_ticks),
         cmocka_unit_test(test_atomics_and_steps),
+        cmocka_unit_test(test_moves),
+        cmocka_unit_test(test_move_to_nowhere),
         cmocka_unit_test(test_wrong_step),
         cmocka_unit_test(test_missing_ticks),
         cmocka_unit_test(test_tick_never_comes),

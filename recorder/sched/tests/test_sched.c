@@ -241,6 +241,38 @@ static void test_round_robin_decisions(void **state)
     sched_free(s);
 }
 
+/* Nobody is preempted at a call before the one that the slice names, and at that one somebody is
+ * now and then. */
+static void test_calls_in_advance(void **state)
+{
+    static const uint32_t all[] = {1, 2};
+    size_t switches = 0, ahead = 0;
+
+    (void)state;
+    for (uint64_t seed = 0; seed < 500; seed++) {
+        struct sched *s = sched_new(SCHED_RANDOM, seed, NULL);
+        uint32_t current;
+        uint64_t calls;
+
+        sched_task_new(s, 1, 0);
+        sched_task_new(s, 2, 1);
+        current = choose(s, SCHED_NEW_TASK, 1, 2, all);
+        calls = sched_slice(s, current, 1).calls;
+        assert_in_range(calls, 1, 1000);
+        ahead += calls > 1;
+        if (calls > 1) {
+            sched_ran(s, current, 0, 0, calls - 1);
+            assert_int_equal(choose(s, SCHED_CALL, current, 2, all), current);
+            sched_slice(s, current, 1);
+        }
+        sched_ran(s, current, 0, 0, 1);
+        switches += choose(s, SCHED_CALL, current, 2, all) != current;
+        sched_free(s);
+    }
+    assert_in_range(ahead, 100, 490);
+    assert_in_range(switches, 20, 490);
+}
+
 /* Fairness comes behind a call where the task makes calls, and at once where it makes none. */
 static void test_fairness_behind_a_call(void **state)
 {
@@ -385,6 +417,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_round_robin_decisions),
+        cmocka_unit_test(test_calls_in_advance),
         cmocka_unit_test(test_fairness_behind_a_call),
         cmocka_unit_test(test_learned_counts_choices_alone),
         cmocka_unit_test(test_polling_without_reported_calls),

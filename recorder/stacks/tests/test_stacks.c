@@ -273,6 +273,7 @@ static void test_signature_without_debug_data(void **state)
     struct task_stack *task = add_task(&list, "0", "killed by SIGSEGV");
 
     (void)state;
+    task->is_cause = true;
     add(task, "/lib/x86_64-linux-gnu/libfoo.so.2", "foo", "foo.c", 3);
     add(task, "/home/a/plugin.so", NULL, NULL, 0);
     add(task, "/usr/lib/tool/tool", "named", NULL, 0);
@@ -289,6 +290,7 @@ static void test_signature_of_a_static_program(void **state)
     struct task_stack *task = add_task(&list, "0", "exits with 1");
 
     (void)state;
+    task->is_cause = true;
     add(task, PROGRAM, "_exit", NULL, 0);
     add(task, PROGRAM, "__run_exit_handlers", NULL, 0);
     add(task, PROGRAM, "exit", NULL, 0);
@@ -306,6 +308,7 @@ static void test_signature_of_libraries_alone(void **state)
     struct task_stack *task = add_task(&list, "0", "killed by SIGABRT");
 
     (void)state;
+    task->is_cause = true;
     add_abort(task);
     add(task, "/usr/lib/libfoo.so", "foo", "foo.c", 3);
     add(task, LIBC, "start_thread", NULL, 0);

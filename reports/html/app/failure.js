@@ -22,7 +22,7 @@ const failure = (() => {
     function reason(f) {
         const lines = f.reason.split("\n");
 
-        if (lines[0] === f.title)
+        if (f.title.startsWith(lines[0]))
             lines.shift();
         return lines.join("\n").trim();
     }

@@ -37,17 +37,19 @@ const format = (() => {
         return size < 1048576 ? `${(size / 1024).toFixed(1)} KiB` : `${(size / 1048576).toFixed(1)} MiB`;
     }
 
-    /* Two digits at most, one below 1 %, and never a rounded 0 or 100. */
-    function percent(fraction) {
+    /* Two significant digits, as reports/rate.c has them: limits are rounded outwards. */
+    function percent(fraction, round = Math.round) {
         const value = fraction * 100;
 
-        if (value === 0 || value === 100)
-            return `${value} %`;
-        if (value < 1)
-            return `${Number(value.toPrecision(1))} %`;
-        if (value > 99)
-            return `${Math.min(Number(value.toFixed(1)), 99.9)} %`;
-        return `${value.toFixed(value < 10 ? 1 : 0)} %`;
+        if (!(value > 0))
+            return "0 %";
+        let digits = 1 - Math.floor(Math.log10(value) + 1e-12);
+        const scaled = round(value * 10 ** digits + (round === Math.ceil ? -1e-9 : round === Math.floor ? 1e-9 : 0));
+        const shown = scaled / 10 ** digits;
+
+        if (scaled >= 100 && digits > 0)
+            digits--;
+        return `${shown.toFixed(Math.max(digits, 0))} %`;
     }
 
     function baseName(path) {

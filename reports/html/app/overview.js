@@ -40,7 +40,7 @@ const overview = (() => {
             `rrtest ${session.version}`,
         ];
 
-        return element("ul.facts", null, rows.filter(Boolean).map((row) => element("li", null, row)));
+        return element("ul.facts", null, rows.filter(Boolean).map((text) => element("li", null, text)));
     }
 
     function summaryBar() {
@@ -67,20 +67,22 @@ const overview = (() => {
             return element("span.muted", null, "no runs");
         const left = test.rateLow * 100;
         const width = Math.max((test.rateHigh - test.rateLow) * 100, 0.5);
+        const low = format.percent(test.rateLow, Math.floor);
+        const high = format.percent(test.rateHigh, Math.ceil);
+        const stopped = test.failed > 0 && !test.keepGoing
+            ? "; it stopped at its first failure, which is taken as 1 failing run of so many" : "";
 
         return element(test.failed === 0 ? "span.rate.is-none" : "span.rate", {
-            title: `${test.failed} of ${test.runs} runs failed; with 95 % confidence the rate lies between ` +
-                `${format.percent(test.rateLow)} and ${format.percent(test.rateHigh)} (Clopper-Pearson)`,
+            title: `${format.count(test.failed)} of ${format.plural(test.runs, "run")} failed${stopped}. With 95 % ` +
+                `confidence the rate lies between ${low} and ${high} (Clopper-Pearson)`,
         },
         element("span.rate-scale", {"aria-hidden": "true"},
             element("span.rate-range", {style: `left:${left}%;width:${width}%`}),
             element("span.rate-dot", {style: `left:${test.rate * 100}%`})),
         element("span.rate-text", null,
             test.failed === 0
-                ? `at most ${format.percent(test.rateHigh)}`
-                : [format.percent(test.rate),
-                    element("span.muted", null,
-                        ` ${format.percent(test.rateLow).replace(" %", "")}–${format.percent(test.rateHigh)}`)]));
+                ? `at most ${high}`
+                : [format.percent(test.rate), element("span.muted", null, ` ${low.replace(" %", "")}–${high}`)]));
     }
 
     function different(test) {

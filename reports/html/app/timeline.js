@@ -163,10 +163,12 @@ const timeline = (() => {
         const isShown = (i) => data.task[i] === task && !view.hidden.has(data.kinds[data.kind[i]]);
         let i = view.pinned;
 
-        if (i < 0) {
+        if (i < 0) { /* the first that is well in view, or the last */
+            const from = view.scale.from + (view.scale.to - view.scale.from) * 0.06;
+
             i = by > 0 ? -1 : data.count;
-            while (i + by >= 0 && i + by < data.count && start(view, i + by) < view.scale.from)
-                i += by;
+            while (by > 0 && i + 1 < data.count && start(view, i + 1) < from)
+                i++;
         }
         for (i += by; i >= 0 && i < data.count; i += by) {
             if (isShown(i))
@@ -200,10 +202,10 @@ const timeline = (() => {
             view.hidden.add(kind);
         else
             view.hidden.delete(kind);
-        const key = view.legend.find(([k]) => k === kind);
+        const entry = view.legend.find(([k]) => k === kind);
 
-        if (key)
-            key[2].setAttribute("aria-pressed", String(!hide));
+        if (entry)
+            entry[2].setAttribute("aria-pressed", String(!hide));
         paintSoon(view);
     }
 

@@ -19,8 +19,8 @@ const timelineDetails = (() => {
     function place(data, index) {
         if (!index)
             return null;
-        const [name, , file, line, inlinedInto, module, address] = data.places[index];
-        const [short, full] = format.source(file, line, module, address);
+        const [name, , file, number, inlinedInto, module, address] = data.places[index];
+        const [short, full] = format.source(file, number, module, address);
         const inlined = inlinedInto ? ` inlined into ${inlinedInto}` : "";
 
         return {

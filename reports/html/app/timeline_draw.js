@@ -25,6 +25,8 @@ const timelineDraw = (() => {
         stray(c) { c.moveTo(-4, -4); c.lineTo(4, 4); c.moveTo(4, -4); c.lineTo(-4, 4); },
         end(c) { c.moveTo(-1, -7); c.lineTo(7, -3.5); c.lineTo(1, 0); c.lineTo(1, 7); c.lineTo(-1, 7); c.closePath(); },
     };
+    SHAPES.killed = SHAPES.fault; /* an end that was no exit */
+    const FAILED = 8;
     const HOLLOW = new Set(["wake", "stray"]);
 
     function mark(c, kind, x, y, colors, filled) {
@@ -228,7 +230,7 @@ const timelineDraw = (() => {
                 c.fillStyle = colors.found;
                 c.fill();
             }
-            mark(c, kind, x, y, colors, !HOLLOW.has(kind) && (kind !== "signal" || (data.flags[i] & 2) !== 0));
+            mark(c, kind === "exit" && data.flags[i] & FAILED ? "killed" : kind, x, y, colors, !HOLLOW.has(kind) && (kind !== "signal" || (data.flags[i] & 2) !== 0));
         });
     }
 
@@ -432,7 +434,8 @@ const timelineDraw = (() => {
         const {width} = view.size;
         const height = view.mapHeight;
         const rows = Math.min(data.tasks.length, 16);
-        const row = (height - 8) / rows;
+        const row = Math.min((height - 8) / rows, 11);
+        const top = (height - row * rows) / 2;
         const {start, end} = timelineScale.AXES[scale.axis];
         const x = (value) => (value / scale.total()) * width;
         const drawn = {};
@@ -453,7 +456,7 @@ const timelineDraw = (() => {
                 continue;
             drawn[at] = to;
             c.fillStyle = colors[kind];
-            c.fillRect(from, 4 + at * row, to - from, Math.max(row - 1, 1));
+            c.fillRect(from, top + at * row, to - from, Math.max(row - 1, 1));
         }
         const from = x(Math.max(scale.from, 0));
         const to = x(Math.min(scale.to, scale.total()));

@@ -326,6 +326,63 @@ static void traces_that_end_early(void **state)
     assert_non_null(strstr(error.message, "/nonexistent/trace"));
 }
 
+static uint64_t pick(uint64_t *seed, uint64_t limit)
+{
+    *seed = bytes_hash(seed, sizeof(*seed), 0);
+    return *seed % limit;
+}
+
+/* Valid traces of runs that make no sense: calls that end without a beginning, tasks that end
+ * twice, maps of files that are not there. Whatever comes, the timeline is in order. */
+static void events_without_sense(void **state)
+{
+    static const uint64_t numbers[] = {SYS_futex, SYS_clone, SYS_exit,
+                                       SYS_wait4, 99999,     SYS_getpid};
+    struct fixture *f = *state;
+    uint64_t seed = 42, step = 0;
+    struct timeline t;
+
+    for (int i = 0; i < 5000; i++) {
+        struct map_op map = {.kind = (enum map_op_kind)pick(&seed, MAP_OP_KIND_COUNT),
+                             .address = pick(&seed, 64) << 12,
+                             .length = pick(&seed, 16) << 12,
+                             .new_address = pick(&seed, 64) << 12,
+                             .new_length = pick(&seed, 16) << 12};
+        uint8_t noise[96];
+        struct event_write write = {pick(&seed, 2) ? LOCK : 0, pick(&seed, sizeof(noise)), noise};
+        struct event e = call((enum event_kind)pick(&seed, EVENT_END), 1 + (uint32_t)pick(&seed, 5),
+                              numbers[pick(&seed, 6)], pick(&seed, 3) ? LOCK : 0, pick(&seed, 14),
+                              (int64_t)pick(&seed, 5) - 2);
+
+        for (size_t k = 0; k < sizeof(noise); k++)
+            noise[k] = (uint8_t)pick(&seed, 256);
+        e.child = e.kind == EVENT_SYSCALL && pick(&seed, 4) == 0 ? 1 + (uint32_t)pick(&seed, 9) : 0;
+        e.clone_flags = pick(&seed, 2) ? CLONE_VM | CLONE_THREAD : 0;
+        e.after.rsi = LOCK + pick(&seed, 100);
+        e.signal = (int32_t)pick(&seed, 70);
+        e.status = (int32_t)pick(&seed, 70000);
+        e.writes = &write;
+        e.write_count = 1;
+        e.maps = &map;
+        e.map_count = pick(&seed, 2);
+        put(f, e);
+    }
+    finish(f, 300, &t);
+    for (size_t i = 0; i < t.item_count; i++) {
+        const struct timeline_item *one = &t.items[i];
+
+        assert_true(one->step >= step);
+        step = one->step;
+        assert_true(one->step_end >= one->step && one->step_end <= t.steps);
+        assert_true(one->clock_end >= one->clock && one->clock_end <= t.clock_end);
+        assert_true(one->kind < TIMELINE_KIND_COUNT && one->task < t.task_count);
+        assert_true(one->text < t.string_count && one->detail < t.string_count);
+        assert_true(one->place < t.place_count && one->target < t.place_count);
+        assert_true(one->cause <= t.item_count);
+    }
+    timeline_done(&t);
+}
+
 static void trace_events(void **state)
 {
     struct fixture *f = *state;
@@ -365,6 +422,7 @@ int main(void)
         test(output),
         test(long_runs_are_merged),
         test(traces_that_end_early),
+        test(events_without_sense),
         test(trace_events),
     };
 
