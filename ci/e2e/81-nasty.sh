@@ -4,53 +4,53 @@
 . "$(dirname "$0")/lib.sh"
 
 NASTY=$PROGRAMS/nasty
-TIMEOUT=240
+TIMEOUT=500
 MARK=rrtest-nasty-$$
 
-# WAY, its timeout and clock, whether it passes, and what the report must say of it.
+# WAY, its timeout (short where it is what ends the run) and clock, whether it passes, and what the report must say of it.
 ways() {
     cat <<'WAYS'
-good            10s virtual ok   1 run
-bad             10s virtual FAIL exit 3, expected exit 0
-fork-bomb       20s virtual FAIL limit: processes: nasty .* the limit is 1000 \(limits.processes\)
-fork-chain      20s virtual ok   1 run
-daemonize       60s virtual ok   1 run
-sleeping-daemon 10s virtual ok   1 run
-orphans         10s virtual FAIL exit 3
-many-threads    60s virtual FAIL limit: threads: nasty .* the limit is 4096
-exec-loop       2s  virtual FAIL timeout: still running after 2.00s
-ignore-term     2s  virtual FAIL timeout: still running after 2.00s
-block-signals   2s  virtual FAIL timeout: still running after 2.00s
-spin            2s  virtual FAIL timeout: still running after 2.00s
-sleep           2s  real    FAIL timeout: still running after 2.00s
-stop-self       10s virtual FAIL deadlock: every task waits for ever
-kill-parent     10s virtual FAIL exit 4
-kill-all        20s virtual FAIL exit 4
-trace-others    10s virtual FAIL exit 4
-fill-memory     20s virtual FAIL limit: memory: .* the limit is 500 MiB \(limits.memory\)
-fill-quietly    20s virtual FAIL limit: memory: .* the limit is 500 MiB
-fill-by-thread  20s virtual FAIL limit: memory: .* the limit is 500 MiB
-fill-at-once    20s virtual FAIL limit: memory: .* the limit is 500 MiB
-share-memory    20s virtual ok   1 run
-fill-tmp        20s virtual FAIL limit: memory: .* of it by files in TMPDIR
-sparse          10s virtual FAIL exit 3
-huge-stack      10s virtual FAIL (exit 3|killed by SIGSEGV)
-core-dump       20s virtual FAIL killed by SIGABRT
-flood           60s virtual FAIL exit 3
-garbage         10s virtual FAIL exit 3
-write-stdin     10s virtual FAIL exit 3
-close-files     10s virtual FAIL exit 3
-open-many       10s virtual FAIL exit 3
-delete-self     10s virtual FAIL exit 3
-lock-folder     10s virtual FAIL exit 3
-leave-segments  10s virtual FAIL exit 3
-few-files-now   10s virtual FAIL exit 3
-few-files       10s virtual (FAIL|ERR) (exit 3|its RLIMIT_NOFILE of 3 leaves rrtest's own no room)
-little-space    10s virtual (FAIL|ERR) (exit 3|its RLIMIT_AS of 1048576 leaves rrtest's own no room)
-little-time     20s virtual FAIL killed by SIGXCPU
-small-files     10s virtual FAIL killed by SIGXFSZ
-no-processes    10s virtual FAIL exit 3
-last            10s virtual ok   1 run
+good            120s virtual ok   1 run
+bad             120s virtual FAIL exit 3, expected exit 0
+fork-bomb       120s virtual FAIL limit: processes: nasty .* the limit is 1000 \(limits.processes\)
+fork-chain      120s virtual ok   1 run
+daemonize       120s virtual ok   1 run
+sleeping-daemon 120s virtual ok   1 run
+orphans         120s virtual FAIL exit 3
+many-threads    120s virtual FAIL limit: threads: nasty .* the limit is 4096
+exec-loop       2s   virtual FAIL timeout: still running after 2.00s
+ignore-term     2s   virtual FAIL timeout: still running after 2.00s
+block-signals   2s   virtual FAIL timeout: still running after 2.00s
+spin            2s   virtual FAIL timeout: still running after 2.00s
+sleep           2s   real    FAIL timeout: still running after 2.00s
+stop-self       120s virtual FAIL deadlock: every task waits for ever
+kill-parent     120s virtual FAIL exit 4
+kill-all        120s virtual FAIL exit 4
+trace-others    120s virtual FAIL exit 4
+fill-memory     120s virtual FAIL limit: memory: .* the limit is 500 MiB \(limits.memory\)
+fill-quietly    120s virtual FAIL limit: memory: .* the limit is 500 MiB
+fill-by-thread  120s virtual FAIL limit: memory: .* the limit is 500 MiB
+fill-at-once    120s virtual FAIL limit: memory: .* the limit is 500 MiB
+share-memory    120s virtual ok   1 run
+fill-tmp        120s virtual FAIL limit: memory: .* of it by files in TMPDIR
+sparse          120s virtual FAIL exit 3
+huge-stack      120s virtual FAIL (exit 3|killed by SIGSEGV)
+core-dump       120s virtual FAIL killed by SIGABRT
+flood           120s virtual FAIL exit 3
+garbage         120s virtual FAIL exit 3
+write-stdin     120s virtual FAIL exit 3
+close-files     120s virtual FAIL exit 3
+open-many       120s virtual FAIL exit 3
+delete-self     120s virtual FAIL exit 3
+lock-folder     120s virtual FAIL exit 3
+leave-segments  120s virtual FAIL exit 3
+few-files-now   120s virtual FAIL exit 3
+few-files       120s virtual (FAIL|ERR) (exit 3|its RLIMIT_NOFILE of 3 leaves rrtest's own no room)
+little-space    120s virtual (FAIL|ERR) (exit 3|its RLIMIT_AS of 1048576 leaves rrtest's own no room)
+little-time     120s virtual FAIL killed by SIGXCPU
+small-files     120s virtual FAIL killed by SIGXFSZ
+no-processes    120s virtual FAIL exit 3
+last            120s virtual ok   1 run
 WAYS
 }
 

@@ -264,7 +264,7 @@ static int share_memory(void)
     memset(block, 1, 64 * MEBI);
     for (int i = 0; i < 20; i++) {
         if (fork() == 0) {
-            for (volatile unsigned long n = 0; n < 3000000; n++)
+            for (volatile unsigned long n = 0; n < 300000; n++)
                 ;
             _exit(block[MEBI] == 1 ? 0 : 1);
         }
