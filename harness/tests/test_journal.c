@@ -70,7 +70,10 @@ static void be_killed(const char *folder)
             free(report);
             counts.failed++;
             counts_mark_done(&counts, run);
-            progress_set(&journal_progress(journal)[1], &counts);
+            if (run == 1)
+                progress_begin(&journal_progress(journal)[1], 77, &counts);
+            else
+                progress_set(&journal_progress(journal)[1], &counts);
         }
         journal_set_wall_ns(journal, 5000);
         raise(SIGKILL);
@@ -85,7 +88,7 @@ struct seen {
     uint64_t sum;
 };
 
-static void see(void *context, const struct report *report)
+static bool see(void *context, const struct report *report)
 {
     struct seen *seen = context;
 
@@ -93,6 +96,7 @@ static void see(void *context, const struct report *report)
     seen->sum += report->signature;
     assert_int_equal(report->length[PART_REASON], 7);
     assert_memory_equal(report_part(report, PART_REASON), "because", 7);
+    return true;
 }
 
 static void test_kill_and_resume(void **state)
