@@ -218,7 +218,7 @@ static int differs(const struct journal *journal, struct rr_error *error, const 
 static int damaged(const struct journal *journal, struct rr_error *error)
 {
     return rr_error_set(error, -EINVAL,
-                        "%s is damaged: cannot go on with its session; run without --resume to "
+                        "%s is damaged; run without --resume to "
                         "start anew",
                         journal->path);
 }

@@ -50,8 +50,8 @@ void journal_set_wall_ns(struct journal *journal, uint64_t wall_ns);
 /* For workers to close after fork: the lock must not outlive the parent. */
 int journal_fd(const struct journal *journal);
 
-/* Append a failing run's report, or a teardown's; to be done before its counts are set. 0 or negative errno (a full
- * disk): the failure is then known until the session ends. */
+/* Append a failing run's report, or a teardown's; to be done before its counts are set. 0 or
+ * negative errno (a full disk): the failure is then known until the session ends. */
 int journal_append(struct journal *journal, const struct report *report);
 /* Call `each` with every whole report in the file, in the order they were appended; one for which
  * it returns false is not told again. A last one that was cut by the interruption is dropped from

@@ -272,6 +272,7 @@ static bool next_of_test(struct schedule *s, struct test_state *state, size_t wo
     if (needs_setup(state)) {
         make_job(s, state, JOB_SETUP, ret);
         state->setup = SETUP_OUT;
+        s->set_up++;
         state->setup_worker = worker;
     } else if (needs_calibration(s, state, random)) {
         make_calibration(s, state, ret);
@@ -297,14 +298,14 @@ static bool may_go_on(const struct schedule *s, const struct test_state *state)
 /* Tests that were set up and have nothing left to do. */
 static bool next_teardown(struct schedule *s, size_t worker, struct job *ret)
 {
-    for (size_t i = 0; i < s->count; i++) {
+    for (size_t i = 0; i < s->count && s->set_up > 0; i++) {
         struct test_state *state = &s->tests[i];
 
         if (state->torn_down || state->in_flight > 0 || state->setup_worker != worker ||
-            (state->setup != SETUP_DONE && state->setup != SETUP_FAILED) ||
-            may_go_on(s, state))
+            (state->setup != SETUP_DONE && state->setup != SETUP_FAILED) || may_go_on(s, state))
             continue;
         state->torn_down = true;
+        s->set_up--;
         make_job(s, state, JOB_TEARDOWN, ret);
         state->in_flight++;
         s->in_flight++;
@@ -382,9 +383,8 @@ static bool next_run(struct schedule *s, size_t worker, struct job *ret)
 
 bool schedule_next(struct schedule *s, size_t worker, struct job *ret)
 {
-    if (!s->draining && next_run(s, worker, ret))
-        return true;
-    return next_teardown(s, worker, ret);
+    return next_teardown(s, worker, ret) || (!s->draining && next_run(s, worker, ret)) ||
+           next_teardown(s, worker, ret); /* now that there is no other round */
 }
 
 void schedule_worker_lost(struct schedule *s, size_t worker)
@@ -392,8 +392,10 @@ void schedule_worker_lost(struct schedule *s, size_t worker)
     for (size_t i = 0; i < s->count; i++) {
         struct test_state *state = &s->tests[i];
 
-        if (state->setup == SETUP_DONE && state->setup_worker == worker && !state->torn_down)
+        if (state->setup == SETUP_DONE && state->setup_worker == worker && !state->torn_down) {
             state->setup = SETUP_NONE;
+            s->set_up--;
+        }
     }
 }
 

@@ -45,6 +45,7 @@ struct schedule {
     size_t cursor;   /* tests before it in `order` have nothing left to hand out in this round */
     uint64_t round;  /* ordinals up to this one are handed out; UINT64_MAX: no rounds */
     size_t in_flight;
+    size_t set_up; /* tests whose teardown is still to be handed out */
     uint64_t serial;
     bool rounds_over; /* until_failure: there is no other round */
     bool draining;    /* no new runs; what was set up is still torn down */
@@ -65,7 +66,8 @@ void schedule_rank(struct schedule *s, uint64_t (*rank)(const void *context, siz
                    const void *context);
 
 /* The next job for that worker (an index); false: none now (perhaps later, when something that is
- * out has come back, or for another worker: a test is torn down by the one that set it up). */
+ * out has come back, or for another worker: a test is torn down by the one that set it up). A test
+ * is torn down before others begin: what it set up may be in their way. */
 bool schedule_next(struct schedule *s, size_t worker, struct job *ret);
 /* The worker is gone, and with it what it had set up: that is done again. */
 void schedule_worker_lost(struct schedule *s, size_t worker);
