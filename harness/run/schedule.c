@@ -70,9 +70,9 @@ const struct test_counts *schedule_counts_of(const struct test_state *state)
     return progress_counts(state->progress);
 }
 
-static bool goes_on(const struct test_state *state)
+static bool has_ended(const struct test_state *state)
 {
-    return state->keep_going || schedule_counts_of(state)->first_failure == UINT64_MAX;
+    return !state->keep_going && schedule_counts_of(state)->first_failure != UINT64_MAX;
 }
 
 static bool is_out_of_time(const struct suite_test *test, const struct test_counts *counts)
@@ -179,10 +179,19 @@ static void skip_done(struct test_state *state)
         state->next++;
 }
 
+/* A session that was interrupted may have left out runs below the first failure: they come first.
+ */
+static bool is_behind_failure(const struct schedule *s, const struct test_state *state)
+{
+    return has_ended(state) && shard_run(&s->options->shard, state->position, state->next) >
+                                   schedule_counts_of(state)->first_failure;
+}
+
 static bool wants_more(const struct schedule *s, const struct test_state *state)
 {
     return state->selected && !state->test->skipped && !state->out_of_time &&
-           state->setup != SETUP_FAILED && state->next <= own_runs(s, state) && goes_on(state);
+           state->setup != SETUP_FAILED && state->next <= own_runs(s, state) &&
+           !is_behind_failure(s, state);
 }
 
 bool schedule_restore(struct schedule *s, const struct report *report)
@@ -509,7 +518,7 @@ bool schedule_test_complete(const struct schedule *s, const struct test_state *s
 
     if (state->in_flight > 0)
         return false;
-    if (state->test->skipped || !goes_on(state))
+    if (state->test->skipped || is_behind_failure(s, state))
         return true;
     if (state->setup == SETUP_FAILED) /* without a failure: it was interrupted */
         return state->failures.count > 0;
@@ -522,7 +531,7 @@ uint64_t schedule_test_runs(const struct schedule *s, const struct test_state *s
 {
     const struct test_counts *counts = schedule_counts_of(state);
 
-    if (!goes_on(state)) /* those of ours up to it */
+    if (has_ended(state)) /* those of ours up to it */
         return shard_runs(&s->options->shard, state->position, counts->first_failure);
     return counts->passed + counts->failed;
 }

@@ -635,6 +635,37 @@ static void test_resumed_teardown(void **state)
     suite_free(suite);
 }
 
+/* The failing run 3 is back, 1 and 2 are not: they are made in the session that goes on. */
+static void test_resumed_below_failure(void **state)
+{
+    struct suite *suite =
+        parse("version: 1\ntests: [{name: a, command: [x], strategy: round-robin, runs: 9}]\n");
+    struct run_options options = defaults();
+    struct schedule s;
+    struct job jobs[4];
+
+    (void)state;
+    begin(&s, suite, &options);
+    for (int i = 0; i < 4; i++)
+        assert_true(schedule_next(&s, 0, &jobs[i]));
+    answer(&s, &jobs[2], OUTCOME_FAIL);
+    assert_false(schedule_next(&s, 0, &jobs[3]));
+    schedule_done(&s);
+
+    schedule_init(&s, suite, &options, progress);
+    assert_true(schedule_next(&s, 0, &jobs[0]));
+    assert_int_equal(jobs[0].run, 1);
+    assert_true(schedule_next(&s, 0, &jobs[1]));
+    assert_int_equal(jobs[1].run, 2);
+    assert_false(schedule_next(&s, 0, &jobs[2]));
+    answer(&s, &jobs[0], OUTCOME_PASS);
+    answer(&s, &jobs[1], OUTCOME_FAIL);
+    assert_int_equal(counts_of(&s, 0)->first_failure, 2);
+    assert_true(schedule_test_complete(&s, &s.tests[0]));
+    schedule_done(&s);
+    suite_free(suite);
+}
+
 static void test_resumed_time_budget(void **state)
 {
     static struct report report;
@@ -700,6 +731,7 @@ int main(void)
         cmocka_unit_test(test_teardown_until_failure),
         cmocka_unit_test(test_interrupted_calibration),
         cmocka_unit_test(test_resumed_teardown),
+        cmocka_unit_test(test_resumed_below_failure),
         cmocka_unit_test(test_resumed_time_budget),
         cmocka_unit_test(test_until_failure_in_shards),
     };
