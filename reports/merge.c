@@ -39,8 +39,11 @@ static int check_part(const struct report_session *parts, const char *const *nam
     const struct report_session *part = &parts[at];
     int code = check_texts("the suite", first->suite, part->suite, names, at, error);
 
-    if (!code)
-        code = check_numbers("the seed", first->seed, part->seed, names, at, error);
+    if (!code && first->seed != part->seed)
+        code = rr_error_set(error, -EINVAL,
+                            "%s and %s do not belong together: the seed is %" PRIu64 " and %" PRIu64
+                            "; give all shards the same --seed",
+                            names[0], names[at], first->seed, part->seed);
     if (!code)
         code = check_texts("rrtest's version", first->version, part->version, names, at, error);
     if (!code)
@@ -51,6 +54,11 @@ static int check_part(const struct report_session *parts, const char *const *nam
             code = rr_error_set(error, -EINVAL, "%s and %s are both shard %u of %u: leave one out",
                                 names[i], names[at], part->shard.index, part->shard.count);
     return code;
+}
+
+bool report_is_cut_short(const struct report_session *session)
+{
+    return session->unfinished && strcmp(session->unfinished, REPORT_TIME_BUDGET) != 0;
 }
 
 size_t report_missing_shards(const struct report_session *parts, size_t count)

@@ -2,6 +2,7 @@
 #ifndef REPORTS_MERGE_H
 #define REPORTS_MERGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "recorder/base/error.h"
@@ -22,6 +23,9 @@
  * On success *ret owns all that the parts did, and they are empty: end all of them. */
 int report_merge(struct report_session *parts, const char *const *names, size_t count,
                  struct report_session *ret, struct rr_error *error);
+
+/* Was it ended before its time: interrupted, or unable to go on? */
+bool report_is_cut_short(const struct report_session *session);
 
 /* How many shards of the session are not in these parts (which are as report_merge() wants them).
  */

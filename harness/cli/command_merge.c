@@ -54,6 +54,8 @@ static int merge(const struct reporting *reporting, struct report_session *parts
     struct rr_error error = {0};
     int status;
 
+    for (size_t i = 0; i < count; i++)
+        incomplete |= report_is_cut_short(&parts[i]);
     if (report_merge(parts, (const char *const *)names, count, &whole, &error))
         return command_fail(COMMAND_EXIT_USAGE, "merge: %s", error.message);
     status = reporting_show(reporting, &whole, incomplete);

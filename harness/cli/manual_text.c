@@ -244,7 +244,7 @@ static const char *const report_text[] = {
 };
 static const struct manual_item results_statuses[] = {
     {"0", "no test failed"},
-    {"1", "a test failed, or (merge) a shard is missing"},
+    {"1", "a test failed, or (merge) a shard is missing or was interrupted"},
     {"2",
      "bad usage, results that cannot be read or do not belong together, or a report that could "
      "not be written"},

@@ -68,12 +68,28 @@ static void remove_parents(const struct run_options *options, const struct suite
     free(folder);
 }
 
-static void mend_entry(const char *folder, const char *name)
+/* TRACE.old-N or .TRACE.new-N, of just that trace? */
+static bool is_of(const char *name, const char *trace)
+{
+    size_t length = strlen(trace);
+    bool hidden = *name == '.';
+
+    return strncmp(name + hidden, trace, length) == 0 &&
+           strncmp(name + hidden + length, hidden ? HALF_MADE : ASIDE, strlen(ASIDE)) == 0;
+}
+
+/* `only` (may be NULL): what belongs to the trace of that name alone. */
+static void mend_entry(const char *folder, const char *name, const char *only)
 {
     const char *suffix = strstr(name, ASIDE);
+    bool half_made = *name == '.' && strstr(name, HALF_MADE);
     char *path = format_path("%s/%s", folder, name);
     char *original;
 
+    if (only && !is_of(name, only)) {
+        free(path);
+        return;
+    }
     if (suffix) {
         original = format_path("%s/%.*s", folder, (int)(suffix - name), name);
         if (access(original, F_OK) < 0)
@@ -81,24 +97,38 @@ static void mend_entry(const char *folder, const char *name)
         else
             keep_remove_tree(path);
         free(original);
-    } else if (*name == '.' && strstr(name, HALF_MADE)) {
+    } else if (half_made) {
         keep_remove_tree(path);
     }
     free(path);
 }
 
-void keep_mend(const struct run_options *options, const struct suite_test *test)
+static void mend(const struct run_options *options, const struct suite_test *test, const char *only)
 {
     char *folder = format_path("%s/%s", options->out, test->name);
     DIR *directory = opendir(folder);
 
     if (directory) {
         for (const struct dirent *entry; (entry = readdir(directory)) != NULL;)
-            mend_entry(folder, entry->d_name);
+            mend_entry(folder, entry->d_name, only);
         closedir(directory);
         remove_parents(options, test);
     }
     free(folder);
+}
+
+void keep_mend(const struct run_options *options, const struct suite_test *test)
+{
+    mend(options, test, NULL);
+}
+
+void keep_mend_run(const struct run_options *options, const struct suite_test *test,
+                   const struct job *job)
+{
+    char *path = keep_path(options, test, job);
+
+    mend(options, test, strrchr(path, '/') + 1);
+    free(path);
 }
 
 void keep_remove(const struct run_options *options, const struct suite_test *test,

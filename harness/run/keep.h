@@ -26,6 +26,10 @@ void keep_remove(const struct run_options *options, const struct suite_test *tes
  * ones go, one that was to be replaced comes back. Nobody else may use the folder meanwhile. */
 void keep_mend(const struct run_options *options, const struct suite_test *test);
 
+/* The same for one run's trace, whose worker was killed; other workers may use the folder. */
+void keep_mend_run(const struct run_options *options, const struct suite_test *test,
+                   const struct job *job);
+
 /* Remove a directory tree that is a trace (has meta.json or nothing); 0 or negative errno. */
 int keep_remove_tree(const char *path);
 

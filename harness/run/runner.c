@@ -16,6 +16,7 @@
 
 #include "harness/run/console.h"
 #include "harness/run/history.h"
+#include "harness/run/keep.h"
 #include "harness/run/remedy.h"
 #include "harness/run/results.h"
 #include "harness/run/schedule.h"
@@ -161,6 +162,8 @@ static void lose_worker(struct runner *r, struct slot *slot)
         snprintf(reason, sizeof(reason), "%sthe recorder ended with status %d during %s",
                  hook_prefix(&slot->job), WEXITSTATUS(status),
                  *hook_prefix(&slot->job) ? "it" : "this run");
+    if (slot->job.serial && slot->job.kind == JOB_RUN)
+        keep_mend_run(&r->options, &r->suite->tests[slot->job.test], &slot->job);
     if (slot->job.serial)
         absorb_loss(r, slot, r->kill_at_ns ? OUTCOME_CANCELLED : OUTCOME_ERROR, reason);
 }
@@ -258,6 +261,7 @@ static void watch(struct runner *r)
         } else if (limit && now - slot->started_ns > limit + STUCK_NS) {
             worker_kill(&slot->worker, NULL);
             schedule_worker_lost(&r->schedule, i);
+            keep_mend_run(&r->options, &r->suite->tests[slot->job.test], &slot->job);
             absorb_loss(r, slot, OUTCOME_ERROR,
                         "the recorder was stuck in this run; it was killed");
         } else if (schedule_is_superfluous(&r->schedule, &slot->job)) {
@@ -365,7 +369,7 @@ static const char *why_unfinished(const struct runner *r)
         return "interrupted";
     if (r->machine_refused)
         return "cannot record";
-    return r->out_of_time ? "time budget" : NULL;
+    return r->out_of_time ? REPORT_TIME_BUDGET : NULL;
 }
 
 static int exit_status(const struct runner *r, const struct report_session *session)

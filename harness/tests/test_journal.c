@@ -311,6 +311,36 @@ static void test_lock(void **state)
     assert_int_equal(mkdir(*state, 0777), 0);
 }
 
+static void touch(const char *folder, const char *name)
+{
+    char path[256];
+
+    snprintf(path, sizeof(path), "%s/t/%s", folder, name);
+    assert_int_equal(mkdir(path, 0777), 0);
+}
+
+/* A worker was killed while it kept the trace with seed 12; others are at theirs. */
+static void test_mend_one_run(void **state)
+{
+    static const char *const names[] = {"12.old-7",     ".12.new-1f", "12.3.old-7",
+                                        ".12.3.new-1f", "123.old-7",  ".123.new-1f"};
+    const struct run_options options = {.out = *state};
+    struct suite_test test = {.name = (char[]){"t"}};
+    const struct job job = {.seed = 12, .run = 4};
+    char path[256];
+
+    touch(*state, "");
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        touch(*state, names[i]);
+    keep_mend_run(&options, &test, &job);
+    snprintf(path, sizeof(path), "%s/t/12", options.out);
+    assert_int_equal(access(path, F_OK), 0); /* came back */
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        snprintf(path, sizeof(path), "%s/t/%s", options.out, names[i]);
+        assert_int_equal(access(path, F_OK), i < 2 ? -1 : 0);
+    }
+}
+
 static void test_unwritable(void **state)
 {
     struct journal *journal;
@@ -335,6 +365,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_dropped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_removed_while_waiting, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lock, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_mend_one_run, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unwritable, set_up, tear_down),
     };
 

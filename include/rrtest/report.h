@@ -77,6 +77,8 @@ struct report_shard {
     uint32_t count; /* 1: not sharded */
 };
 
+#define REPORT_TIME_BUDGET "time budget" /* why a session ended: it was to end then */
+
 struct report_session {
     char *version; /* of rrtest */
     char *suite;   /* path as given, or the command of a hunt without a suite */
@@ -85,7 +87,7 @@ struct report_session {
     uint64_t wall_ns;
     char *machine; /* processor, kernel: free text */
     struct report_shard shard;
-    char *unfinished; /* "interrupted", "time budget"...; NULL: all that was asked for was done */
+    char *unfinished; /* "interrupted", REPORT_TIME_BUDGET...; NULL: all was done */
     char **notes;     /* what runs had to go without, a line each; NULL-terminated; may be NULL */
     char *reproduce;  /* shell command that makes this session again; NULL */
     struct report_test *tests; /* in the suite's order */

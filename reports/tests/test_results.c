@@ -342,6 +342,53 @@ static void test_merge_ends_at_first_failure(void **state)
     report_session_done(&whole);
 }
 
+static struct report_test *split_test(struct report_session *session)
+{
+    for (size_t i = 0; i < session->count; i++)
+        if (strcmp(session->tests[i].name, "split") == 0)
+            return &session->tests[i];
+    fail_msg("no test 'split'");
+    return NULL;
+}
+
+/* A teardown that fails in every shard is one failure, and no run of the test. */
+static void test_merge_teardown(void **state)
+{
+    struct report_session parts[2], whole;
+    struct rr_error error;
+    const struct report_test *test;
+    char *text;
+
+    (void)state;
+    make_shards(parts);
+    for (int i = 0; i < 2; i++) {
+        struct report_test *split = split_test(&parts[i]);
+        struct report_failure *failure =
+            fixture_add_failure(split, "00000000000000b0", "setup", "teardown: exit 4");
+
+        failure->first_run = 0;
+        failure->count = 1;
+        split->keep_going = false;
+        report_sort_failures(split);
+    }
+    assert_int_equal(report_merge(parts, shard_names, 2, &whole, &error), 0);
+    end_shards(parts);
+    test = split_test(&whole);
+    assert_int_equal(test->failure_count, 2);
+    assert_int_equal(test->failures[0].first_run, 0);
+    assert_int_equal(test->failures[0].count, 1);
+    assert_int_equal(test->failures[1].first_run, 2);
+    assert_int_equal(test->runs, 2);
+    assert_int_equal(test->verdict, REPORT_FAILED);
+    text = report_describe_test(test, &whole);
+    assert_non_null(strstr(text, "found in run 2 of 200"));
+    free(text);
+    text = report_describe_found(&test->failures[0], test);
+    assert_string_equal(text, "teardown, after the last run");
+    free(text);
+    report_session_done(&whole);
+}
+
 static void check_misfit(struct report_session *parts, const char *expected)
 {
     struct report_session whole;
@@ -386,6 +433,7 @@ static void test_merge_missing(void **state)
     parts[0].shard.count = parts[1].shard.count = 5;
     parts[1].unfinished = text_copy("time budget");
     assert_int_equal(report_missing_shards(parts, 2), 3);
+    assert_false(report_is_cut_short(&parts[0]) || report_is_cut_short(&parts[1]));
     assert_int_equal(report_merge(parts, shard_names, 2, &whole, &error), 0);
     assert_string_equal(whole.unfinished, "time budget; shards 3, 4 and 5 of 5 are missing");
     report_session_done(&whole);
@@ -416,6 +464,7 @@ int main(void)
         cmocka_unit_test(test_merge_keep_going),
         cmocka_unit_test(test_merge_in_any_order),
         cmocka_unit_test(test_merge_ends_at_first_failure),
+        cmocka_unit_test(test_merge_teardown),
         cmocka_unit_test(test_merge_misfits),
         cmocka_unit_test(test_merge_missing),
     };
