@@ -12,6 +12,7 @@
 #include <elfutils/libdwelf.h>
 
 #include "recorder/base/file.h"
+#include "recorder/base/text.h"
 #include "recorder/stacks/modules.h"
 
 #define DEBUG_TREE "/usr/lib/debug"
@@ -127,9 +128,7 @@ static int try_link(const char *file, const char *link, const struct build_id *i
     for (size_t i = 0; i < sizeof(before) / sizeof(*before) && fd < 0; i++) {
         char *path;
 
-        if (asprintf(&path, "%s%.*s/%s%s", before[i], (int)(slash - file), file, between[i], link) <
-            0)
-            abort();
+        path = text_make("%s%.*s/%s%s", before[i], (int)(slash - file), file, between[i], link);
         fd = strcmp(path, file) != 0 ? try_file(path, id, checksum) : -1;
         free(path);
     }

@@ -4,16 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/base/text.h"
 #include "recorder/stacks/modules.h"
-
-static char *copy_text(const char *text)
-{
-    char *copy = text ? strdup(text) : NULL;
-
-    if (text && !copy)
-        abort();
-    return copy;
-}
 
 /* C++ and Rust, by their mangled names' prefixes: the demangler takes many a C name for a type. */
 static char *readable(const char *symbol)
@@ -22,7 +14,7 @@ static char *readable(const char *symbol)
 
     if (symbol && (strncmp(symbol, "_Z", 2) == 0 || strncmp(symbol, "_R", 2) == 0))
         text = cplus_demangle(symbol, DMGL_PARAMS | DMGL_ANSI | DMGL_AUTO);
-    return text ? text : copy_text(symbol);
+    return text ? text : text_copy(symbol);
 }
 
 /* ---- debug data ------------------------------------------------------------------------------ */
@@ -81,7 +73,7 @@ static void set_call_place(struct stack_frame *frame, Dwarf_Die *inlined, Dwarf_
     uint32_t number = number_of(inlined, DW_AT_call_file);
 
     if (dwarf_getsrcfiles(unit, &files, &count) == 0 && number > 0 && number < count)
-        frame->file = copy_text(dwarf_filesrc(files, number, NULL, NULL));
+        frame->file = text_copy(dwarf_filesrc(files, number, NULL, NULL));
     if (!frame->file)
         return;
     frame->line = number_of(inlined, DW_AT_call_line);
@@ -96,7 +88,7 @@ static void set_line(struct stack_frame *frame, const struct module *m, uint64_t
 
     if (!file || number <= 0) /* line 0: code of no line */
         return;
-    frame->file = copy_text(file);
+    frame->file = text_copy(file);
     frame->line = (uint32_t)number;
     frame->column = column > 0 ? (uint32_t)column : 0;
 }
@@ -184,7 +176,7 @@ void names_append(struct task_stack *task, const struct module *m, uint64_t addr
         struct stack_frame *frame = &task->frames[i];
 
         frame->address = address;
-        frame->module = m ? copy_text(m->path) : NULL;
+        frame->module = m ? text_copy(m->path) : NULL;
         frame->module_offset = m ? address - m->bias : 0;
     }
 }
