@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "recorder/stacks/stacks.h"
 #include "recorder/trace/json.h"
 #include "reports/html/parts.h"
 
@@ -48,6 +49,11 @@ static void put_tasks(struct bytes *to, const struct timeline *t)
     put(to, "]");
 }
 
+static bool is_own(const struct timeline_place *place)
+{
+    return stacks_frame_is_own(&(struct stack_frame){.module = place->module});
+}
+
 static void put_places(struct bytes *to, const struct timeline *t)
 {
     put(to, ",\"places\":[");
@@ -62,7 +68,7 @@ static void put_places(struct bytes *to, const struct timeline *t)
         put_text(to, p->inlined_into);
         put(to, ",");
         put_text(to, p->module);
-        put(to, ",\"0x%" PRIx64 "\"]", p->address);
+        put(to, ",\"0x%" PRIx64 "\",%d]", p->address, is_own(p));
     }
     put(to, "]");
 }
