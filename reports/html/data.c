@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "recorder/base/text.h"
+#include "recorder/stacks/stacks.h"
 #include "recorder/trace/json.h"
 #include "reports/html/parts.h"
 
@@ -122,6 +123,7 @@ static void put_frame(struct writer *w, const struct stack_frame *f)
     put(w, "\"0x%" PRIx64 "\"", f->module_offset);
     number_member(w, "offset", f->offset);
     bool_member(w, "isInlined", f->is_inlined);
+    bool_member(w, "isOwn", stacks_frame_is_own(f));
     close_with(w, "}");
 }
 

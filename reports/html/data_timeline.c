@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "recorder/base/text.h"
+#include "recorder/stacks/stacks.h"
 #include "recorder/trace/json.h"
 #include "reports/html/parts.h"
 
@@ -35,6 +36,11 @@ static void put_tasks(struct bytes *to, const struct timeline *t)
     text_format(to, "]");
 }
 
+static bool is_own(const struct timeline_place *place)
+{
+    return stacks_frame_is_own(&(struct stack_frame){.module = place->module});
+}
+
 static void put_places(struct bytes *to, const struct timeline *t)
 {
     text_format(to, ",\"places\":[");
@@ -49,7 +55,7 @@ static void put_places(struct bytes *to, const struct timeline *t)
         put_text(to, p->inlined_into);
         text_format(to, ",");
         put_text(to, p->module);
-        text_format(to, ",\"0x%" PRIx64 "\"]", p->address);
+        text_format(to, ",\"0x%" PRIx64 "\",%d]", p->address, is_own(p));
     }
     text_format(to, "]");
 }
