@@ -63,7 +63,7 @@ static void put_word(struct bytes *line, const char *word)
     for (const char *at = word; plain && *at; at++)
         plain = (unsigned char)*at >= 0x20 && *at != 0x7f;
     if (plain)
-        text_append(line, "%s", word);
+        text_append(line, word);
     else
         json_put_string(line, word);
 }
