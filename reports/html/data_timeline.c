@@ -3,11 +3,13 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "recorder/stacks/stacks.h"
 #include "recorder/trace/json.h"
 #include "reports/html/parts.h"
+#include "reports/text.h"
 
 static void put(struct bytes *to, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void put(struct bytes *to, const char *format, ...)
@@ -22,12 +24,16 @@ static void put(struct bytes *to, const char *format, ...)
     bytes_append(to, text, (size_t)length);
 }
 
+/* Traces hold bytes as they came; a page shows what the model would. */
 static void put_text(struct bytes *to, const char *value)
 {
-    if (value)
-        json_put_string(to, value);
+    char *text = value ? text_clean(value, strlen(value)) : NULL;
+
+    if (text)
+        json_put_string(to, text);
     else
         put(to, "null");
+    free(text);
 }
 
 static void put_tasks(struct bytes *to, const struct timeline *t)
