@@ -2,19 +2,25 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "recorder/base/text.h"
 #include "recorder/stacks/stacks.h"
 #include "recorder/trace/json.h"
 #include "reports/html/parts.h"
+#include "reports/text.h"
 
+/* Traces hold bytes as they came; a page shows what the model would. */
 static void put_text(struct bytes *to, const char *value)
 {
-    if (value)
-        json_put_string(to, value);
+    char *text = value ? text_clean(value, strlen(value)) : NULL;
+
+    if (text)
+        json_put_string(to, text);
     else
         text_format(to, "null");
+    free(text);
 }
 
 static void put_tasks(struct bytes *to, const struct timeline *t)
