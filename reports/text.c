@@ -1,7 +1,6 @@
 /* UTF-8 by the table of RFC 3629, section 4: what is not in it is no character. */
 #include "reports/text.h"
 
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +34,14 @@ static size_t multibyte_length(const uint8_t *at, size_t left)
     return 0;
 }
 
+/* U+2028 and U+2029, which end a line for some readers; U+202A to U+202E and U+2066 to U+2069, with
+ * which a text shows in another order than it has (Unicode Standard Annex 9). */
+static bool is_reordering(uint8_t second, uint8_t third)
+{
+    return (second == 0x80 && third >= 0xa8 && third <= 0xae) ||
+           (second == 0x81 && third >= 0xa6 && third <= 0xa9);
+}
+
 /* Bytes of the character at `at` if a report may hold it, else 0. */
 static size_t good_length(const uint8_t *at, size_t left)
 {
@@ -46,6 +53,8 @@ static size_t good_length(const uint8_t *at, size_t left)
     if (length == 2 && at[0] == 0xc2 && at[1] < 0xa0) /* U+0080 to U+009F: C1 controls */
         return 0;
     if (length == 3 && at[0] == 0xef && at[1] == 0xbf && at[2] >= 0xbe) /* U+FFFE, U+FFFF */
+        return 0;
+    if (length == 3 && at[0] == 0xe2 && is_reordering(at[1], at[2]))
         return 0;
     return length;
 }
@@ -89,6 +98,17 @@ char *text_clean_line(const void *data, size_t length)
     return text;
 }
 
+size_t text_cut(const char *text, size_t limit)
+{
+    size_t length = strlen(text);
+
+    if (length <= limit)
+        return length;
+    while (limit > 0 && ((unsigned char)text[limit] & 0xc0) == 0x80)
+        limit--;
+    return limit;
+}
+
 bool text_is_clean(const char *text)
 {
     const uint8_t *at = (const uint8_t *)text;
@@ -103,45 +123,6 @@ bool text_is_clean(const char *text)
         left -= length;
     }
     return true;
-}
-
-void text_append(struct bytes *out, const char *text)
-{
-    bytes_append(out, text, strlen(text));
-}
-
-void text_format(struct bytes *out, const char *format, ...)
-{
-    va_list args;
-    char *text;
-    int length;
-
-    va_start(args, format);
-    length = vasprintf(&text, format, args);
-    va_end(args);
-    if (length < 0)
-        abort();
-    bytes_append(out, text, (size_t)length);
-    free(text);
-}
-
-char *text_take(struct bytes *out)
-{
-    char *text;
-
-    bytes_append(out, "", 1);
-    text = (char *)out->data;
-    bytes_init(out);
-    return text;
-}
-
-char *text_copy(const char *text)
-{
-    char *copy = text ? strdup(text) : NULL;
-
-    if (text && !copy)
-        abort();
-    return copy;
 }
 
 static const char *xml_reference(char c, bool attribute)

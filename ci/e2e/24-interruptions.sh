@@ -254,4 +254,52 @@ sys.exit(0 if [x[:2] for x in a] == [x[:2] for x in b] and a[2] == b[2] else f"{
 PY
 expect_status 0
 
+case_begin "a merged session with an interrupted shard is no success"
+cat >suite.yaml <<'YAML'
+version: 1
+defaults: {strategy: round-robin, runs: 1}
+tests: [{name: quick, command: ["true"]}, {name: slow, command: [sleep, "30"], clock: real, timeout: none}]
+YAML
+run rrtest run suite.yaml --seed 2 --shard 1/2 --out one
+expect_status 0
+start run suite.yaml --seed 2 --shard 2/2 --out two
+wait_until 20 test -s two/session.journal
+sleep 0.3
+stop TERM
+expect_status 143
+run rrtest merge one two
+expect_status 1
+expect_stdout_has "1 passed, 0 failed, 1 unfinished (interrupted)"
+run rrtest run suite.yaml --seed 3 --filter quick --shard 2/2 --out two
+run rrtest merge one two
+expect_status 2
+expect_stderr_has "give all shards the same --seed"
+
+case_begin "ended by any signal at any moment, a session with set-ups finds the same"
+cat >suite.yaml <<YAML
+version: 1
+defaults: {runs: 30, strategy: random}
+tests:
+  - {name: lost, command: [$SCENARIOS/lost_update], keep_going: true}
+  - {name: deadlock, command: [$SCENARIOS/abba_deadlock], setup: ["true"], teardown: ["true"]}
+  - {name: down, command: ["true"], teardown: ["exit 3"], runs: 3}
+  - {name: up, command: ["true"], setup: ["exit 3"], runs: 3}
+  - {name: files, command: [$SCENARIOS/refcount], files: [suite.yaml], setup_each: ["true"], runs: 9}
+YAML
+run rrtest run suite.yaml --seed 9 --out whole --report json=whole.json
+expect_status 1
+whole_ms=$(python3 -c "import json; print(json.load(open('whole.json'))['wall_ns'] // 1000000)")
+for signal in TERM KILL HUP KILL; do
+    start run suite.yaml --seed 9 --out cut --resume
+    sleep "$(awk -v seed="$RANDOM" -v whole="$whole_ms" 'BEGIN { srand(seed); print 0.4 * rand() * whole / 1000 }')"
+    kill -$signal "$pid" 2>/dev/null
+    wait "$pid" 2>/dev/null
+done
+run rrtest run suite.yaml --seed 9 --out cut --resume
+expect_status 1
+run python3 "$COMPARE" whole.json cut/results.json
+expect_status 0
+expect_no_file cut/session.journal
+expect [ -z "$(find cut -name '.*' -o -name '*.old-*' -o -name '*.tmp')" ]
+
 finish

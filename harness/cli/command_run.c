@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "harness/cli/color.h"
@@ -249,6 +250,17 @@ static void complain(void *context, const char *message)
     command_fail(0, "%s", message);
 }
 
+/* Said before hours of runs, not behind them. */
+static int check_out(const struct run_options *options, struct rr_error *error)
+{
+    struct stat status;
+
+    if (stat(options->out, &status) == 0 && !S_ISDIR(status.st_mode))
+        return rr_error_set(error, -ENOTDIR, "--out: expected a folder, but %s is a file",
+                            options->out);
+    return 0;
+}
+
 /* Who closed the pipe that stdout is wants no message, but sees what every program does then. */
 static void die_with_pipe(void)
 {
@@ -297,6 +309,8 @@ static int run(const char *program, void *target, const struct option_result *op
             return command_fail(COMMAND_EXIT_USAGE, "cannot draw a seed; use --seed");
         options->seed = drawn;
     }
+    if (check_out(options, &error))
+        return command_fail(COMMAND_EXIT_USAGE, "run: %s", error.message);
     if (run_hunt_begin(options, operands, &suite, &error))
         return command_fail(COMMAND_EXIT_USAGE, "run: %s", error.message);
     if (!suite) {

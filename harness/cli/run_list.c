@@ -9,8 +9,10 @@
 #include "harness/run/schedule.h"
 #include "harness/run/select.h"
 #include "harness/value/value.h"
+#include "recorder/base/text.h"
 #include "recorder/record/record.h"
 #include "recorder/trace/json.h"
+#include "reports/text.h"
 
 #define SEEDS_SHOWN 3
 
@@ -22,34 +24,34 @@ static void print_bytes(struct bytes *b)
 
 static void put_member(struct bytes *out, const char *name, const char *text)
 {
-    json_put_text(out, ", ");
+    text_append(out, ", ");
     json_put_string(out, name);
-    json_put_text(out, ": ");
+    text_append(out, ": ");
     if (text)
         json_put_string(out, text);
     else
-        json_put_text(out, "null");
+        text_append(out, "null");
 }
 
 static void put_test(struct bytes *out, const struct suite_test *test)
 {
-    json_put_text(out, "{\"name\": ");
+    text_append(out, "{\"name\": ");
     json_put_string(out, test->name);
-    json_put_text(out, ", \"labels\": [");
+    text_append(out, ", \"labels\": [");
     for (char **at = test->labels; at && *at; at++) {
-        json_put_text(out, at == test->labels ? "" : ", ");
+        text_append(out, at == test->labels ? "" : ", ");
         json_put_string(out, *at);
     }
-    json_put_text(out, "]");
+    text_append(out, "]");
     put_member(out, "suite", test->file->path);
-    json_put_text(out, ", \"line\": ");
+    text_append(out, ", \"line\": ");
     json_put_u64(out, test->line);
-    json_put_text(out, ", \"runs\": ");
+    text_append(out, ", \"runs\": ");
     json_put_u64(out, test->seeds ? test->seed_count : test->runs);
     put_member(out, "skip", test->skip.reason);
     put_member(out, "quarantine", test->quarantine.reason);
     put_member(out, "quarantine_until", test->quarantine.until);
-    json_put_text(out, "}");
+    text_append(out, "}");
 }
 
 static void list_json(const struct suite *suite, const struct run_options *options)
@@ -58,18 +60,18 @@ static void list_json(const struct suite *suite, const struct run_options *optio
     bool first = true;
 
     bytes_init(&out);
-    json_put_text(&out, "{\"suite\": ");
+    text_append(&out, "{\"suite\": ");
     json_put_string(&out, suite->path);
     put_member(&out, "name", suite->name);
-    json_put_text(&out, ", \"tests\": [");
+    text_append(&out, ", \"tests\": [");
     for (size_t i = 0; i < suite->count; i++) {
         if (!select_test(options, &suite->tests[i]))
             continue;
-        json_put_text(&out, first ? "\n" : ",\n");
+        text_append(&out, first ? "\n" : ",\n");
         put_test(&out, &suite->tests[i]);
         first = false;
     }
-    json_put_text(&out, "\n]}\n");
+    text_append(&out, "\n]}\n");
     print_bytes(&out);
 }
 
@@ -95,6 +97,15 @@ int run_list(const struct suite *suite, const struct run_options *options)
 /* --- dry run ----------------------------------------------------------------------------------
  */
 
+/* A suite's texts may hold anything: none of it talks to the terminal. */
+static void print_text(const char *title, const char *value)
+{
+    char *text = text_clean_line(value, strlen(value));
+
+    printf("       %-9s %s\n", title, text);
+    free(text);
+}
+
 static void print_words(const char *title, char *const *words)
 {
     struct bytes text;
@@ -105,9 +116,9 @@ static void print_words(const char *title, char *const *words)
             bytes_append(&text, " ", 1);
         value_shell_quote(&text, *words);
     }
-    printf("       %-9s ", title);
-    print_bytes(&text);
-    printf("\n");
+    bytes_append(&text, "", 1);
+    print_text(title, (const char *)text.data);
+    bytes_done(&text);
 }
 
 /* The schedule itself says what comes first; a calibrating run is answered as if it had been made.
@@ -159,17 +170,16 @@ static void print_test(const struct suite_test *test, const struct run_options *
     printf("%s %s\n", test->skipped ? "skip  " : "run   ", test->name);
     printf("       %-9s %s:%zu\n", "suite", test->file->path, test->line);
     if (note)
-        printf("       %-9s %s\n", "note", note);
+        print_text("note", note);
     free(note);
     if (test->skipped) {
-        printf("       %-9s %s\n", "why", test->skip.reason);
+        print_text("why", test->skip.reason);
         return;
     }
     print_words("command", test->command);
-    printf("       %-9s %s\n", "program", test->program);
-    printf("       %-9s %s\n", "directory",
-           test->copy_count > 0 && !test->directory ? RECORD_FILES_DIRECTORY
-                                                    : test->working_directory);
+    print_text("program", test->program);
+    print_text("directory", test->copy_count > 0 && !test->directory ? RECORD_FILES_DIRECTORY
+                                                                     : test->working_directory);
     print_hooks(test);
     print_runs(test, options);
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "recorder/base/file.h"
+#include "recorder/base/text.h"
 
 #define NUMBER_MAX 1000000
 
@@ -16,8 +17,7 @@ static char *join(const char *a, const char *b)
 {
     char *path;
 
-    if (asprintf(&path, "%s/%s", a, b) < 0)
-        abort();
+    path = text_make("%s/%s", a, b);
     return path;
 }
 
@@ -52,8 +52,7 @@ int trace_home_claim(const char *program, char **ret, struct rr_error *error)
     for (int n = 0; code == -EEXIST && n < NUMBER_MAX; n++) {
         char *path;
 
-        if (asprintf(&path, "%s/%s-%d", home, slash ? slash + 1 : program, n) < 0)
-            abort();
+        path = text_make("%s/%s-%d", home, slash ? slash + 1 : program, n);
         code = mkdir(path, 0777) < 0 ? -errno : 0;
         if (code == 0)
             *ret = path;
@@ -73,8 +72,7 @@ void trace_home_set_latest(const char *trace)
     const char *slash = strrchr(trace, '/');
     char *fresh;
 
-    if (asprintf(&fresh, "%s.%d", latest, (int)getpid()) < 0)
-        abort();
+    fresh = text_make("%s.%d", latest, (int)getpid());
     if (symlink(slash ? slash + 1 : trace, fresh) == 0 && rename(fresh, latest) < 0)
         unlink(fresh);
     free(fresh);
@@ -82,11 +80,21 @@ void trace_home_set_latest(const char *trace)
     free(home);
 }
 
-char *trace_home_latest(void)
+char *trace_home_latest(struct rr_error *error)
 {
     char *home = trace_home();
     char *latest = join(home, "latest");
+    struct stat status;
 
+    if (lstat(latest, &status) < 0) {
+        int code = -errno;
+
+        rr_error_set(error, code,
+                     "no latest trace in %s: %s; name a trace, or make one with rrtest record",
+                     home, strerror(-code));
+        free(latest);
+        latest = NULL;
+    }
     free(home);
     return latest;
 }
@@ -100,8 +108,11 @@ int trace_home_open(const char *command, const struct option_result *operands,
     if (operands->count > 1)
         return rr_error_set(error, -EINVAL, "%s: expected one trace, got %d", command,
                             operands->count);
-    if (operands->count == 0)
-        latest = trace_home_latest();
+    if (operands->count == 0) {
+        latest = trace_home_latest(error);
+        if (!latest)
+            return error->code;
+    }
     code = pack_place_open(latest ? latest : operands->operands[0], ret, error);
     free(latest);
     return code;

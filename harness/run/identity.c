@@ -6,25 +6,21 @@
 #include <string.h>
 
 #include "harness/value/value.h"
-
-static void put(struct bytes *ret, const char *text)
-{
-    bytes_append(ret, text, strlen(text));
-}
+#include "recorder/base/text.h"
 
 static void put_number(struct bytes *ret, const char *option, uint64_t value)
 {
     char text[64];
 
     snprintf(text, sizeof(text), " %s %" PRIu64, option, value);
-    put(ret, text);
+    text_append(ret, text);
 }
 
 static void put_text(struct bytes *ret, const char *option, const char *value)
 {
-    put(ret, " ");
-    put(ret, option);
-    put(ret, " ");
+    text_append(ret, " ");
+    text_append(ret, option);
+    text_append(ret, " ");
     value_shell_quote(ret, value);
 }
 
@@ -45,13 +41,13 @@ void identity_options(const struct run_options *options, struct bytes *ret)
     if (options->patching != RUN_PATCHING_OF_SUITE)
         put_text(ret, "--patching", record_patching_name((enum record_patching)options->patching));
     if (options->keep_going)
-        put(ret, " --keep-going");
+        text_append(ret, " --keep-going");
     if (options->until_failure)
-        put(ret, " --until-failure");
+        text_append(ret, " --until-failure");
     if (options->shard.count > 1) {
         snprintf(text, sizeof(text), " --shard %u/%u%s", options->shard.index, options->shard.count,
                  options->shard.by == SHARD_BY_RUNS ? " --shard-by runs" : "");
-        put(ret, text);
+        text_append(ret, text);
     }
 }
 

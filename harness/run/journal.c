@@ -16,6 +16,7 @@
 
 #include "recorder/base/bytes.h"
 #include "recorder/base/file.h"
+#include "recorder/base/text.h"
 
 #define MAGIC "rrtest journal\n"
 #define LAYOUT 2 /* to be raised with every change of what is in the file */
@@ -87,8 +88,9 @@ static struct journal *journal_new(const char *folder)
 {
     struct journal *journal = calloc(1, sizeof(*journal));
 
-    if (!journal || asprintf(&journal->path, "%s/" JOURNAL_NAME, folder) < 0)
+    if (!journal)
         abort();
+    journal->path = text_make("%s/" JOURNAL_NAME, folder);
     journal->fd = -1;
     return journal;
 }

@@ -1,6 +1,7 @@
 /* Fills the model in; every text that comes from outside is cleaned on its way. */
 #include "harness/run/results.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,23 +11,14 @@
 #include "harness/run/keep.h"
 #include "harness/run/remedy.h"
 #include "harness/value/value.h"
+#include "recorder/base/text.h"
 #include "recorder/stacks/stacks.h"
 #include "reports/model.h"
 #include "reports/rate.h"
 #include "reports/text.h"
 
-static char *format(const char *pattern, ...) __attribute__((format(printf, 1, 2)));
-static char *format(const char *pattern, ...)
-{
-    va_list args;
-    char *text;
-
-    va_start(args, pattern);
-    if (vasprintf(&text, pattern, args) < 0)
-        abort();
-    va_end(args);
-    return text;
-}
+#define WAITS_TOLD 2
+#define LINE_TOLD 100
 
 static char *clean(const char *text)
 {
@@ -55,14 +47,11 @@ static char **clean_list(char *const *texts, size_t count)
 /* --- a failure -----------------------------------------------------------------------------------
  */
 
-/* Where the program itself stood when it ended: the innermost frame of its own that has a source.
- */
-static const struct stack_frame *own_frame(const struct stack_list *stacks)
+/* Where the program itself stands: the innermost frame of its own that has a source. */
+static const struct stack_frame *own_frame(const struct task_stack *task)
 {
-    const struct task_stack *cause = stacks->count ? &stacks->tasks[0] : NULL;
-
-    for (size_t i = 0; cause && cause->is_cause && i < cause->frame_count; i++) {
-        const struct stack_frame *frame = &cause->frames[i];
+    for (size_t i = 0; i < task->frame_count; i++) {
+        const struct stack_frame *frame = &task->frames[i];
 
         if (frame->function && frame->file && stacks_frame_is_own(frame))
             return frame;
@@ -70,24 +59,65 @@ static const struct stack_frame *own_frame(const struct stack_list *stacks)
     return NULL;
 }
 
+static void append_place(struct bytes *out, const char *before, const struct stack_frame *frame)
+{
+    const char *slash = strrchr(frame->file, '/');
+
+    text_format(out, "%s%s (%s:%u)", before, frame->function, slash ? slash + 1 : frame->file,
+                frame->line);
+}
+
+/* Where the tasks wait that wait for ever: the first few. */
+static void append_waits(struct bytes *out, const struct stack_list *stacks)
+{
+    const char *before = ", in ";
+    size_t told = 0;
+
+    for (size_t i = 0; i < stacks->count && told < WAITS_TOLD; i++) {
+        const struct stack_frame *frame = own_frame(&stacks->tasks[i]);
+
+        if (!frame)
+            continue;
+        append_place(out, before, frame);
+        before = " and ";
+        told++;
+    }
+}
+
+/* What a program says last is mostly why it ended. */
+static void append_last_line(struct bytes *out, const char *output)
+{
+    size_t end = strlen(output);
+    size_t start;
+
+    while (end > 0 && isspace((unsigned char)output[end - 1]))
+        end--;
+    for (start = end; start > 0 && output[start - 1] != '\n';)
+        start--;
+    if (end - start > LINE_TOLD)
+        text_format(out, ": %.*s...", (int)text_cut(output + start, LINE_TOLD), output + start);
+    else if (end > start)
+        text_format(out, ": %.*s", (int)(end - start), output + start);
+}
+
 /* "killed by SIGSEGV in task 0.1 (queue), expected exit 0, in push (queue.c:41)" */
 static char *title_of(const struct failure_group *group)
 {
-    const struct stack_frame *frame = own_frame(&group->stacks);
-    int length = (int)strcspn(group->reason, "\n");
-    char *place = NULL;
-    char *title, *line;
+    const struct task_stack *first = group->stacks.count ? &group->stacks.tasks[0] : NULL;
+    const struct stack_frame *frame = first && first->is_cause ? own_frame(first) : NULL;
+    struct bytes text;
+    char *line;
 
-    if (frame && (group->kind == FAILURE_SIGNAL || group->kind == FAILURE_EXIT)) {
-        const char *slash = strrchr(frame->file, '/');
-
-        place = format(", in %s (%s:%u)", frame->function, slash ? slash + 1 : frame->file,
-                       frame->line);
-    }
-    title = format("%.*s%s", length, group->reason, place ? place : "");
-    line = text_clean_line(title, strlen(title));
-    free(place);
-    free(title);
+    bytes_init(&text);
+    bytes_append(&text, group->reason, strcspn(group->reason, "\n"));
+    if (group->kind == FAILURE_DEADLOCK)
+        append_waits(&text, &group->stacks);
+    else if (frame && (group->kind == FAILURE_SIGNAL || group->kind == FAILURE_EXIT))
+        append_place(&text, ", in ", frame);
+    else if (group->kind == FAILURE_EXIT)
+        append_last_line(&text, group->output);
+    line = text_clean_line(text.data, text.length);
+    bytes_done(&text);
     return line;
 }
 
@@ -114,7 +144,7 @@ static void fill_failure(const struct schedule *s, const struct test_state *stat
     const struct kept_trace *trace = failures_smallest(group);
 
     *ret = (struct report_failure){
-        .signature = format("%016" PRIx64, group->signature),
+        .signature = text_make("%016" PRIx64, group->signature),
         .kind = strdup(failure_kind_name(group->kind)),
         .is_error = group->outcome == OUTCOME_ERROR,
         .title = title_of(group),
@@ -188,8 +218,7 @@ static char *quarantine_note(const struct suite_quarantine *quarantine, bool cov
 
     if (covers || suite_quarantine_state(quarantine, now_unix_s) != SUITE_QUARANTINE_HOLDS)
         return note;
-    if (asprintf(&other, "another failure is %s", note) < 0)
-        abort();
+    other = text_make("another failure is %s", note);
     free(note);
     return other;
 }
@@ -280,7 +309,7 @@ static char *machine_text(void)
 
     if (uname(&names) < 0)
         strcpy(names.release, "?");
-    text = format("%s, Linux %s", processor, names.release);
+    text = text_make("%s, Linux %s", processor, names.release);
     free(processor);
     return clean_and_free(text);
 }

@@ -26,6 +26,7 @@
 #include "recorder/base/file.h"
 #include "recorder/syscalls/syscalls.h"
 #include "reports/model.h"
+#include "reports/text.h"
 
 #define WORKERS_MAX 1024
 #define STOP_GRACE_NS 1000000000ull /* a worker ends its run within this time when asked to */
@@ -424,7 +425,10 @@ int run_suite(const struct suite *suite, const struct run_options *options,
 
     memset(ret, 0, sizeof(*ret));
     if (store_open(&r.store, suite, &r.options, &error)) {
-        fprintf(stderr, "rrtest: %s\n", error.message);
+        char *text = text_clean(error.message, strlen(error.message));
+
+        fprintf(stderr, "rrtest: %s\n", text);
+        free(text);
         return RUN_EXIT_USAGE;
     }
     schedule_init(&r.schedule, suite, &r.options, r.store.progress);

@@ -15,6 +15,7 @@
 #include "harness/run/identity.h"
 #include "harness/run/keep.h"
 #include "harness/run/quota.h"
+#include "recorder/base/text.h"
 #include "reports/json.h"
 #include "reports/report.h"
 
@@ -34,8 +35,7 @@ static void note(struct store *store, const char *format, ...)
 
     free(store->note);
     va_start(args, format);
-    if (vasprintf(&store->note, format, args) < 0)
-        abort();
+    store->note = text_make_list(format, args);
     va_end(args);
 }
 
@@ -230,8 +230,7 @@ static void add_groups(struct inventory *list, const struct store *store,
             };
             char *signature;
 
-            if (asprintf(&signature, "%s %" PRIx64, state->test->name, group->signature) < 0)
-                abort();
+            signature = text_make("%s %" PRIx64, state->test->name, group->signature);
             trace.signature = signature;
             inventory_add(list, trace, (struct booking){.group = group, .index = j});
         }
@@ -367,8 +366,7 @@ int store_finish(struct store *store, const struct report_session *session, uint
     char *path;
     int code = 0;
 
-    if (asprintf(&path, "%s/" STORE_RESULTS, store->options->out) < 0)
-        abort();
+    path = text_make("%s/" STORE_RESULTS, store->options->out);
     if (is_worth_a_file(store, session, path))
         code = write_results(session, path, error);
     free(path);

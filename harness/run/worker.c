@@ -106,6 +106,8 @@ static void put_output(struct report *report, const struct record_result *result
             break;
         from--;
     }
+    while (from > 0 && from < words.length && ((unsigned char)words.text[from] & 0xc0) == 0x80)
+        from++; /* not half a character */
     if (words.length > from)
         report_append(report, PART_OUTPUT, words.text + from, words.length - from);
 }

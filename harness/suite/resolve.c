@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "harness/suite/schema.h"
+#include "recorder/base/text.h"
 
 extern char **environ;
 
@@ -258,10 +259,10 @@ static void make_environment(struct suite_test *test)
     full = suite_calloc(count, sizeof(*full));
     for (char **at = environ; *at; at++) {
         if (!is_incidental(*at) && !is_replaced(test->environment, *at))
-            full[used++] = suite_strdup(*at);
+            full[used++] = text_copy(*at);
     }
     for (char **at = test->environment; at && *at; at++)
-        full[used++] = suite_strdup(*at);
+        full[used++] = text_copy(*at);
     if (!is_replaced(test->environment, "PWD=")) {
         full[used] = suite_calloc(size, 1);
         snprintf(full[used], size, "PWD=%s", test->working_directory);

@@ -160,7 +160,7 @@ static void test_fail(void **state)
     assert_int_equal(session(*state, PASSING FAILING, &options, NULL), 1);
     said(*state, "ok    good");
     said(*state, "FAIL  bad   found in run 1 of 20\n");
-    said(*state, "exit 3, expected exit 0\n");
+    said(*state, "exit 3, expected exit 0: err\n");
     said(*state, "err\n");
     snprintf(words, sizeof(words),
              "rrtest run s.yaml --filter bad --run-seed %llu --strategy round-robin\n",

@@ -208,7 +208,7 @@ enum path_way path_follow(struct path *p)
                 return p->here ? PATH_SEEK : PATH_REGISTERS;
             p->at = p->returns[--p->depth];
             p->counted = p->here = false;
-            return PATH_REGISTERS; /* whatever happens there meanwhile */
+            continue; /* whatever happens there meanwhile */
         }
         way = next_of(p, &next);
         if (way != PATH_KNOWN)

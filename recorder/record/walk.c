@@ -23,7 +23,6 @@
 #define COUNTER_IDLE (1ll << 62)
 #define MOVE_TICKS 200 /* of one move, at most: TRACE-FORMAT.md, preempt */
 #define MOVES_MAX 500
-#define PLACES_MAX 4   /* int3 at a time */
 #define STACK_MAX 1024 /* bytes looked at for return addresses */
 
 /* ---- moves --------------------------------------------------------------------------------- */
@@ -149,9 +148,9 @@ enum leg {
 
 /* Words of code, aligned, and the same with an int3 in each. */
 struct int3s {
-    uint64_t start[PLACES_MAX];
-    uint64_t before[PLACES_MAX];
-    uint64_t after[PLACES_MAX];
+    uint64_t start[PATH_FAN_MAX];
+    uint64_t before[PATH_FAN_MAX];
+    uint64_t after[PATH_FAN_MAX];
     size_t count;
 };
 
@@ -357,12 +356,12 @@ static bool is_behind_call(const struct task *t, uint64_t address)
 
 /* Where calls made by own code return to, from the top of the stack on. Some may be left over from
  * calls that are long past. */
-static size_t find_returns(const struct task *t, uint64_t ret[PLACES_MAX])
+static size_t find_returns(const struct task *t, uint64_t ret[PATH_FAN_MAX])
 {
     uint64_t stack[STACK_MAX / 8];
     size_t words = tracee_read_some(t->tid, t->regs.rsp, stack, sizeof(stack)) / 8, count = 0;
 
-    for (size_t i = 0; i < words && count < PLACES_MAX; i++) {
+    for (size_t i = 0; i < words && count < PATH_FAN_MAX; i++) {
         const struct map_entry *m;
         bool known = false;
 
@@ -377,40 +376,56 @@ static size_t find_returns(const struct task *t, uint64_t ret[PLACES_MAX])
     return count;
 }
 
-static enum leg seek_own(struct session *s, struct task *t)
-{
-    uint64_t returns[PLACES_MAX];
-    size_t count = find_returns(t, returns);
-
-    return count > 0 ? go(s, t, returns, count) : enter_own(s, t);
-}
-
 /* ---- walking ------------------------------------------------------------------------------- */
 
-/* To one of the ends of the ways on from p, which becomes p. */
+/* To one of the ends of these ways, which becomes p. False: an int3 at one would trap at once. */
+static bool go_fan(struct session *s, struct task *t, struct path_fan *f, struct path *p,
+                   enum path_way *way, enum leg *ret)
+{
+    uint64_t to[PATH_FAN_MAX];
+
+    path_spread(f);
+    for (size_t i = 0; i < f->count; i++) {
+        to[i] = f->path[i].at;
+        if (to[i] == t->regs.rip)
+            return false;
+    }
+    *ret = go(s, t, to, f->count);
+    for (size_t i = 0; i < f->count && *ret == LEG_ARRIVED; i++) {
+        if (to[i] != t->regs.rip)
+            continue;
+        *p = f->path[i];
+        *way = f->way[i];
+        break;
+    }
+    return true;
+}
+
 static enum leg go_on(struct session *s, struct task *t, struct path *p, enum path_way *way)
 {
     struct path_fan f = {.count = 1};
-    uint64_t to[PATH_FAN_MAX];
     enum leg leg;
 
     f.path[0] = *p;
     f.way[0] = *way;
-    path_spread(&f);
+    return go_fan(s, t, &f, p, way, &leg) ? leg : go(s, t, &p->at, 1);
+}
+
+/* To the program's own code, and on from where it is returned to. */
+static enum leg seek_own(struct session *s, struct task *t, struct path *p, enum path_way *way)
+{
+    struct path_fan f = {.count = 0};
+    uint64_t returns[PATH_FAN_MAX];
+    enum leg leg;
+
+    f.count = find_returns(t, returns);
     for (size_t i = 0; i < f.count; i++) {
-        to[i] = f.path[i].at;
-        if (to[i] == t->regs.rip) /* an int3 there would trap at once */
-            return go(s, t, &p->at, 1);
+        f.path[i] = *p;
+        f.path[i].at = returns[i];
+        f.path[i].here = f.path[i].counted = false;
+        f.way[i] = path_follow(&f.path[i]);
     }
-    leg = go(s, t, to, f.count);
-    for (size_t i = 0; i < f.count && leg == LEG_ARRIVED; i++) {
-        if (to[i] != t->regs.rip)
-            continue;
-        *p = f.path[i];
-        *way = f.way[i];
-        break;
-    }
-    return leg;
+    return f.count > 0 && go_fan(s, t, &f, p, way, &leg) ? leg : enter_own(s, t);
 }
 
 /* One move. False: the walk is over. */
@@ -422,7 +437,7 @@ static bool move(struct session *s, struct task *t, struct path *p)
     if (way == PATH_END && p->here)
         return false;
     if (way == PATH_SEEK)
-        leg = seek_own(s, t);
+        leg = seek_own(s, t, p, &way);
     else if (way == PATH_STEP || p->at == t->regs.rip)
         leg = single_step(s, t) ? LEG_ARRIVED : LEG_OVER;
     else

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "recorder/base/bytes.h"
+#include "recorder/base/text.h"
 #include "recorder/trace/json.h"
 
 /* Processes whose number the trace does not tell; Linux pids are below 2^22. */
@@ -28,16 +29,10 @@ static void put(struct chrome *c, const char *format, ...) __attribute__((format
 static void put(struct chrome *c, const char *format, ...)
 {
     va_list args;
-    char *text;
-    int length;
 
     va_start(args, format);
-    length = vasprintf(&text, format, args);
+    text_format_list(&c->line, format, args);
     va_end(args);
-    if (length < 0)
-        abort();
-    bytes_append(&c->line, text, (size_t)length);
-    free(text);
 }
 
 static void put_string(struct chrome *c, const char *name, const char *value)
@@ -122,19 +117,16 @@ static void put_place(struct chrome *c, const char *name, uint32_t index)
     const struct timeline_place *p = &c->timeline->places[index];
     const char *module = p->module ? strrchr(p->module, '/') : NULL;
     char *text;
-    int length;
 
     if (!index)
         return;
     module = module ? module + 1 : p->module ? p->module : "?";
     if (p->function && p->file)
-        length = asprintf(&text, "%s (%s:%" PRIu32 ")", p->function, p->file, p->line);
+        text = text_make("%s (%s:%" PRIu32 ")", p->function, p->file, p->line);
     else if (p->function)
-        length = asprintf(&text, "%s+0x%" PRIx64 " [%s]", p->function, p->offset, module);
+        text = text_make("%s+0x%" PRIx64 " [%s]", p->function, p->offset, module);
     else
-        length = asprintf(&text, "%s+0x%" PRIx64, module, p->address);
-    if (length < 0)
-        abort();
+        text = text_make("%s+0x%" PRIx64, module, p->address);
     put_string(c, name, text);
     free(text);
 }
@@ -199,6 +191,17 @@ static void put_handler(struct chrome *c, size_t number, const struct timeline_i
     }
 }
 
+static void put_instant(struct chrome *c, const struct timeline_item *item)
+{
+    begin(c, 'i', item->task);
+    put_string(c, "name", c->timeline->strings[item->text]);
+    put(c, ", \"cat\": \"%s\", \"s\": \"t\"",
+        timeline_kind_name((enum timeline_kind)item->kind));
+    put_time(c, "ts", item->step, item->clock);
+    put_args(c, item);
+    put_line(c);
+}
+
 static void put_item(struct chrome *c, size_t number, const struct timeline_item *item)
 {
     switch (item->kind) {
@@ -209,19 +212,13 @@ static void put_item(struct chrome *c, size_t number, const struct timeline_item
         put_slice(c, item);
         break;
     case TIMELINE_SIGNAL:
-        if (item->step_end > item->step) {
+        if (item->step_end > item->step)
             put_handler(c, number, item);
-            break;
-        }
-        /* fall through */
+        else
+            put_instant(c, item);
+        break;
     default:
-        begin(c, 'i', item->task);
-        put_string(c, "name", c->timeline->strings[item->text]);
-        put(c, ", \"cat\": \"%s\", \"s\": \"t\"",
-            timeline_kind_name((enum timeline_kind)item->kind));
-        put_time(c, "ts", item->step, item->clock);
-        put_args(c, item);
-        put_line(c);
+        put_instant(c, item);
     }
     if (item->cause)
         put_flow(c, number, item);
