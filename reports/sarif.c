@@ -309,9 +309,11 @@ static void set_properties(const struct report_failure *failure, const struct re
 
     json_object_set_new(properties, "test", json_text(test->name));
     json_object_set_new(properties, "command", json_text(test->command));
-    set_number(properties, "run", failure->first_run);
-    set_number_text(properties, "seed", failure->first_seed);
-    json_object_set_new(properties, "strategy", json_text(failure->strategy));
+    if (failure->first_run > 0) {
+        set_number(properties, "run", failure->first_run);
+        set_number_text(properties, "seed", failure->first_seed);
+        json_object_set_new(properties, "strategy", json_text(failure->strategy));
+    }
     set_number(properties, "runs", test->runs);
     json_object_set_new(properties, "output", json_text(failure->output));
     json_object_set_new(properties, "trace", json_text(failure->trace));

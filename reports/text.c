@@ -1,7 +1,6 @@
 /* UTF-8 by the table of RFC 3629, section 4: what is not in it is no character. */
 #include "reports/text.h"
 
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,45 +123,6 @@ bool text_is_clean(const char *text)
         left -= length;
     }
     return true;
-}
-
-void text_append(struct bytes *out, const char *text)
-{
-    bytes_append(out, text, strlen(text));
-}
-
-void text_format(struct bytes *out, const char *format, ...)
-{
-    va_list args;
-    char *text;
-    int length;
-
-    va_start(args, format);
-    length = vasprintf(&text, format, args);
-    va_end(args);
-    if (length < 0)
-        abort();
-    bytes_append(out, text, (size_t)length);
-    free(text);
-}
-
-char *text_take(struct bytes *out)
-{
-    char *text;
-
-    bytes_append(out, "", 1);
-    text = (char *)out->data;
-    bytes_init(out);
-    return text;
-}
-
-char *text_copy(const char *text)
-{
-    char *copy = text ? strdup(text) : NULL;
-
-    if (text && !copy)
-        abort();
-    return copy;
 }
 
 static const char *xml_reference(char c, bool attribute)

@@ -62,6 +62,21 @@ check "$TMP/t.json" --threads 7 --flows 6
 expect [ "$(events "e['ph'] == 'M' and e['name'] == 'process_name' and e['args']['name'] == 'cat'")" = 3 ]
 expect [ "$(events "e.get('cat') == 'output' and e['args']['detail'] in ('\"1\\\\n\"', '\"2\\\\n\"', '\"3\\\\n\"')")" = 3 ]
 
+case_begin "a viewer that others wrote shows it, and refuses what is none"
+(. "$ROOT/ci/lib.sh" && lock && node_modules) || exit 99
+export NODE_MODULES=$ROOT/build/node_modules
+run rrtest record --quiet -o "$TMP/trace" --strategy random --seed 3 "$SCENARIOS/use_after_free_fixed"
+for axis in time step; do
+    run rrtest timeline "$TMP/trace" -o "$TMP/t.json" --axis $axis
+    run node "$E2E/speedscope.mjs" "$TMP/t.json"
+    expect_status 0
+    expect_stdout_has "use_after_free_ (pid 2), task 1" # comm has 15 characters
+    expect_stdout_has "(1/7)"
+done
+echo '{"traceEvents": [{"ph": "X"' >"$TMP/t.json"
+run node "$E2E/speedscope.mjs" "$TMP/t.json"
+expect_status 1
+
 case_begin "what is long is merged, and says so"
 run rrtest record --quiet -o "$TMP/trace" --seed 1 sh -c 'for i in 1 2 3 4 5 6; do /bin/true; done'
 run rrtest timeline "$TMP/trace" -o "$TMP/t.json" --items 100

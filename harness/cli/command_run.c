@@ -1,10 +1,13 @@
 /* rrtest run SUITE.yaml */
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "harness/cli/color.h"
 #include "harness/cli/command.h"
@@ -258,20 +261,34 @@ static int check_out(const struct run_options *options, struct rr_error *error)
     return 0;
 }
 
+/* Who closed the pipe that stdout is wants no message, but sees what every program does then. */
+static void die_with_pipe(void)
+{
+    struct pollfd end = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+    if (ferror(stdout) && poll(&end, 1, 0) == 1 && (end.revents & POLLERR)) {
+        signal(SIGPIPE, SIG_DFL);
+        raise(SIGPIPE);
+    }
+}
+
 /* Run, and write the reports that were asked for; one that cannot be written spoils a good status.
  */
 static int run_and_report(const struct suite *suite, const struct run_options *options)
 {
     struct report_session session;
-    int status;
+    int status, why;
 
     if (options->shard.count > 1)
         shard_acknowledge();
     status = run_suite(suite, options, &session);
+    why = errno; /* if stdout could not be written: main() tells */
     if (report_write_all(&options->reports, &session, complain, NULL) > 0 &&
         status == RUN_EXIT_PASSED)
         status = RUN_EXIT_FAILED;
     report_session_done(&session);
+    die_with_pipe();
+    errno = why;
     return status;
 }
 

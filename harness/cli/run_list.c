@@ -9,6 +9,7 @@
 #include "harness/run/schedule.h"
 #include "harness/run/select.h"
 #include "harness/value/value.h"
+#include "recorder/base/text.h"
 #include "recorder/record/record.h"
 #include "recorder/trace/json.h"
 #include "reports/text.h"
@@ -23,34 +24,34 @@ static void print_bytes(struct bytes *b)
 
 static void put_member(struct bytes *out, const char *name, const char *text)
 {
-    json_put_text(out, ", ");
+    text_append(out, ", ");
     json_put_string(out, name);
-    json_put_text(out, ": ");
+    text_append(out, ": ");
     if (text)
         json_put_string(out, text);
     else
-        json_put_text(out, "null");
+        text_append(out, "null");
 }
 
 static void put_test(struct bytes *out, const struct suite_test *test)
 {
-    json_put_text(out, "{\"name\": ");
+    text_append(out, "{\"name\": ");
     json_put_string(out, test->name);
-    json_put_text(out, ", \"labels\": [");
+    text_append(out, ", \"labels\": [");
     for (char **at = test->labels; at && *at; at++) {
-        json_put_text(out, at == test->labels ? "" : ", ");
+        text_append(out, at == test->labels ? "" : ", ");
         json_put_string(out, *at);
     }
-    json_put_text(out, "]");
+    text_append(out, "]");
     put_member(out, "suite", test->file->path);
-    json_put_text(out, ", \"line\": ");
+    text_append(out, ", \"line\": ");
     json_put_u64(out, test->line);
-    json_put_text(out, ", \"runs\": ");
+    text_append(out, ", \"runs\": ");
     json_put_u64(out, test->seeds ? test->seed_count : test->runs);
     put_member(out, "skip", test->skip.reason);
     put_member(out, "quarantine", test->quarantine.reason);
     put_member(out, "quarantine_until", test->quarantine.until);
-    json_put_text(out, "}");
+    text_append(out, "}");
 }
 
 static void list_json(const struct suite *suite, const struct run_options *options)
@@ -59,18 +60,18 @@ static void list_json(const struct suite *suite, const struct run_options *optio
     bool first = true;
 
     bytes_init(&out);
-    json_put_text(&out, "{\"suite\": ");
+    text_append(&out, "{\"suite\": ");
     json_put_string(&out, suite->path);
     put_member(&out, "name", suite->name);
-    json_put_text(&out, ", \"tests\": [");
+    text_append(&out, ", \"tests\": [");
     for (size_t i = 0; i < suite->count; i++) {
         if (!select_test(options, &suite->tests[i]))
             continue;
-        json_put_text(&out, first ? "\n" : ",\n");
+        text_append(&out, first ? "\n" : ",\n");
         put_test(&out, &suite->tests[i]);
         first = false;
     }
-    json_put_text(&out, "\n]}\n");
+    text_append(&out, "\n]}\n");
     print_bytes(&out);
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "recorder/base/file.h"
+#include "recorder/base/text.h"
 
 #define NUMBER_MAX 1000000
 
@@ -16,8 +17,7 @@ static char *join(const char *a, const char *b)
 {
     char *path;
 
-    if (asprintf(&path, "%s/%s", a, b) < 0)
-        abort();
+    path = text_make("%s/%s", a, b);
     return path;
 }
 
@@ -52,8 +52,7 @@ int trace_home_claim(const char *program, char **ret, struct rr_error *error)
     for (int n = 0; code == -EEXIST && n < NUMBER_MAX; n++) {
         char *path;
 
-        if (asprintf(&path, "%s/%s-%d", home, slash ? slash + 1 : program, n) < 0)
-            abort();
+        path = text_make("%s/%s-%d", home, slash ? slash + 1 : program, n);
         code = mkdir(path, 0777) < 0 ? -errno : 0;
         if (code == 0)
             *ret = path;
@@ -73,8 +72,7 @@ void trace_home_set_latest(const char *trace)
     const char *slash = strrchr(trace, '/');
     char *fresh;
 
-    if (asprintf(&fresh, "%s.%d", latest, (int)getpid()) < 0)
-        abort();
+    fresh = text_make("%s.%d", latest, (int)getpid());
     if (symlink(slash ? slash + 1 : trace, fresh) == 0 && rename(fresh, latest) < 0)
         unlink(fresh);
     free(fresh);

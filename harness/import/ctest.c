@@ -14,6 +14,7 @@
 #include "harness/import/ctest_tests.h"
 #include "harness/import/import.h"
 #include "harness/suite/schema.h"
+#include "recorder/base/text.h"
 
 struct ctest_import {
     struct ctest_tests tests;
@@ -98,7 +99,7 @@ static char *regex(struct ctest_import *c, const struct ctest_test *from, const 
     if (!text) {
         import_wordf(&c->suite->notes, "%s: %s: %s", from->name, property, problem);
         if (!to->skip)
-            to->skip = suite_strdup("its regular expression could not be imported");
+            to->skip = text_copy("its regular expression could not be imported");
     }
     return text;
 }
@@ -114,7 +115,7 @@ static void add_expectations(struct ctest_import *c, const struct ctest_test *fr
         import_wordf(notes, "%s: WILL_FAIL with FAIL_REGULAR_EXPRESSION has no counterpart",
                      from->name);
         if (!to->skip)
-            to->skip = suite_strdup("WILL_FAIL with FAIL_REGULAR_EXPRESSION");
+            to->skip = text_copy("WILL_FAIL with FAIL_REGULAR_EXPRESSION");
         return;
     }
     if (pass)
@@ -149,7 +150,7 @@ static void add_labels(const struct ctest_test *from, struct import_test *to)
     for (size_t i = 0; i < from->labels.count; i++)
         import_label(&to->labels, from->labels.words[i]);
     for (size_t i = 0; i < from->locks.count; i++) {
-        char *lock = suite_format("lock:%s", from->locks.words[i]);
+        char *lock = text_make("lock:%s", from->locks.words[i]);
 
         import_label(&to->labels, lock);
         free(lock);
@@ -175,7 +176,7 @@ static void add_required_files(struct ctest_import *c, const struct ctest_test *
             continue;
         import_wordf(&c->suite->notes, "%s: REQUIRED_FILES: there is no %s", from->name,
                      from->required_files.words[i]);
-        to->skip = suite_strdup("a required file is missing");
+        to->skip = text_copy("a required file is missing");
     }
 }
 
@@ -186,9 +187,9 @@ static void add_test(struct ctest_import *c, const struct ctest_test *from)
 
     bytes_init(&script);
     if (from->directory)
-        to->directory = suite_strdup(from->directory);
+        to->directory = text_copy(from->directory);
     if (from->disabled)
-        to->skip = suite_strdup("DISABLED in CTest");
+        to->skip = text_copy("DISABLED in CTest");
     ctest_environment(from->name, &from->environment, &from->modifications, &to->environment,
                       &script, &c->suite->notes);
     add_command(from, from->pass.count || from->fail.count, &script, c->options->base,
@@ -242,8 +243,7 @@ int import_ctest(char *const *arguments, const struct import_options *options,
     if (arguments[1])
         return rr_error_set(error, -EINVAL, "expected one build folder, got '%s' as well",
                             arguments[1]);
-    if (asprintf(&path, "%s/CTestTestfile.cmake", arguments[0]) < 0)
-        abort();
+    path = text_make("%s/CTestTestfile.cmake", arguments[0]);
     code = access(path, R_OK) < 0 ? -errno : 0;
     free(path);
     if (code)

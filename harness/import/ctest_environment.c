@@ -8,6 +8,7 @@
 
 #include "harness/suite/schema.h"
 #include "harness/value/value.h"
+#include "recorder/base/text.h"
 
 #define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_"
 
@@ -60,38 +61,32 @@ static void join_known(struct import_words *variables, const struct change *c, c
     const char *second = operation->in_front ? old : c->value;
     char *joined;
 
-    if (asprintf(&joined, "%s%s%s", first, *old ? operation->separator : "", second) < 0)
-        abort();
+    joined = text_make("%s%s%s", first, *old ? operation->separator : "", second);
     set(variables, c->name, joined);
     free(joined);
-}
-
-static void append(struct bytes *out, const char *text)
-{
-    bytes_append(out, text, strlen(text));
 }
 
 /* NAME='value'${NAME:+:$NAME}; export NAME; (an assignment does not split words). */
 static void join_in_shell(struct bytes *script, const struct change *c,
                           const struct operation *operation)
 {
-    append(script, c->name);
-    append(script, "=");
+    text_append(script, c->name);
+    text_append(script, "=");
     if (operation->in_front)
         value_shell_quote(script, c->value);
-    append(script, "${");
-    append(script, c->name);
-    append(script, ":+");
-    append(script, operation->in_front ? operation->shell_separator : "");
-    append(script, "$");
-    append(script, c->name);
-    append(script, operation->in_front ? "" : operation->shell_separator);
-    append(script, "}");
+    text_append(script, "${");
+    text_append(script, c->name);
+    text_append(script, ":+");
+    text_append(script, operation->in_front ? operation->shell_separator : "");
+    text_append(script, "$");
+    text_append(script, c->name);
+    text_append(script, operation->in_front ? "" : operation->shell_separator);
+    text_append(script, "}");
     if (!operation->in_front)
         value_shell_quote(script, c->value);
-    append(script, "; export ");
-    append(script, c->name);
-    append(script, "; ");
+    text_append(script, "; export ");
+    text_append(script, c->name);
+    text_append(script, "; ");
 }
 
 static void apply(const struct change *c, const char *test, struct import_words *variables,
@@ -105,9 +100,9 @@ static void apply(const struct change *c, const char *test, struct import_words 
     }
     if (strcmp(c->operation, "unset") == 0) {
         set(variables, c->name, NULL);
-        append(script, "unset ");
-        append(script, c->name);
-        append(script, "; ");
+        text_append(script, "unset ");
+        text_append(script, c->name);
+        text_append(script, "; ");
         return;
     }
     for (size_t i = 0; i < sizeof(operations) / sizeof(*operations); i++) {
@@ -132,7 +127,7 @@ static bool parse(const char *text, struct change *ret)
 
     if (!colon || equals == text || strspn(text, NAME_CHARACTERS) != (size_t)(equals - text))
         return false;
-    copy = suite_strdup(text);
+    copy = text_copy(text);
     copy[equals - text] = '\0';
     copy[colon - text] = '\0';
     *ret = (struct change){copy, copy + (equals - text) + 1, copy + (colon - text) + 1};

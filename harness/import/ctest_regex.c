@@ -9,11 +9,6 @@
 
 #include "recorder/base/bytes.h"
 
-static void put(struct bytes *out, const char *text, size_t length)
-{
-    bytes_append(out, text, length);
-}
-
 /* A bracket expression, in which neither dialect knows escapes; returns what follows it. */
 static const char *bracket(struct bytes *out, const char *at)
 {
@@ -24,7 +19,7 @@ static const char *bracket(struct bytes *out, const char *at)
     while (*at && *at != ']')
         at++;
     at += *at == ']';
-    put(out, start, (size_t)(at - start));
+    bytes_append(out, start, (size_t)(at - start));
     return at;
 }
 
@@ -34,16 +29,16 @@ static void translate(struct bytes *out, const char *pattern)
         if (*at == '[') {
             at = bracket(out, at);
         } else if (*at == '{' || *at == '}') {
-            put(out, "\\", 1);
-            put(out, at++, 1);
+            bytes_append(out, "\\", 1);
+            bytes_append(out, at++, 1);
         } else if (*at == '\\' && at[1]) {
             /* glibc gives \w, \<, \1 and others a meaning. */
             if (!isalnum((unsigned char)at[1]) && !strchr("<>`'", at[1]))
-                put(out, "\\", 1);
-            put(out, at + 1, 1);
+                bytes_append(out, "\\", 1);
+            bytes_append(out, at + 1, 1);
             at += 2;
         } else {
-            put(out, at++, 1);
+            bytes_append(out, at++, 1);
         }
     }
 }
@@ -57,14 +52,14 @@ char *ctest_regex(char *const *patterns, size_t count, char *ret_problem, size_t
     bytes_init(&out);
     for (size_t i = 0; i < count; i++) {
         if (i > 0)
-            put(&out, "|", 1);
+            bytes_append(&out, "|", 1);
         if (count > 1)
-            put(&out, "(", 1);
+            bytes_append(&out, "(", 1);
         translate(&out, patterns[i]);
         if (count > 1)
-            put(&out, ")", 1);
+            bytes_append(&out, ")", 1);
     }
-    put(&out, "", 1);
+    bytes_append(&out, "", 1);
     code = regcomp(&regex, (const char *)out.data, REG_EXTENDED | REG_NEWLINE | REG_NOSUB);
     if (code) {
         regerror(code, &regex, ret_problem, size);

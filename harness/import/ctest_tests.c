@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "harness/suite/schema.h"
+#include "recorder/base/text.h"
 
 static void read_words(json_t *value, struct import_words *into)
 {
@@ -85,7 +86,7 @@ static void read_property(struct ctest_test *test, const char *name, json_t *val
     case PROPERTY_TEXT:
         if (json_is_string(value)) {
             free(*(char **)(void *)place);
-            *(char **)(void *)place = suite_strdup(json_string_value(value));
+            *(char **)(void *)place = text_copy(json_string_value(value));
         }
         break;
     }
@@ -98,7 +99,7 @@ static int read_test(json_t *item, size_t index, struct ctest_test *test, struct
     size_t at;
 
     *test = (struct ctest_test){.timeout_s = -1, .processors = 1, .skip_status = -1};
-    test->name = suite_strdup(name ? name : "");
+    test->name = text_copy(name ? name : "");
     if (!name)
         return rr_error_set(error, -EINVAL, "ctest's list: tests[%zu] has no name", index);
     read_words(json_object_get(item, "command"), &test->command);

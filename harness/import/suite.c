@@ -9,6 +9,7 @@
 #include "harness/import/import.h"
 #include "harness/suite/schema.h"
 #include "harness/value/value.h"
+#include "recorder/base/text.h"
 
 #define NAME_BYTES_MAX 200
 #define SUFFIX_BYTES 8 /* "~" and the number of an equal name */
@@ -20,7 +21,7 @@ void import_word(struct import_words *words, const char *word)
     if (!grown)
         abort();
     words->words = grown;
-    words->words[words->count++] = suite_strdup(word);
+    words->words[words->count++] = text_copy(word);
     words->words[words->count] = NULL;
 }
 
@@ -28,20 +29,17 @@ void import_wordf(struct import_words *words, const char *format, ...)
 {
     va_list args;
     char *word;
-    int n;
 
     va_start(args, format);
-    n = vasprintf(&word, format, args);
+    word = text_make_list(format, args);
     va_end(args);
-    if (n < 0)
-        abort();
     import_word(words, word);
     free(word);
 }
 
 void import_label(struct import_words *labels, const char *text)
 {
-    char *label = suite_strdup(text);
+    char *label = text_copy(text);
 
     for (char *at = label; *at; at++)
         if ((unsigned char)*at <= ' ' || *at == 0x7f || *at == ',' || (at == label && *at == '!'))
@@ -79,7 +77,7 @@ struct import_test *import_add(struct import_suite *suite, const char *name)
             abort();
         suite->tests = grown;
     }
-    suite->tests[suite->count] = (struct import_test){.name = suite_strdup(name)};
+    suite->tests[suite->count] = (struct import_test){.name = text_copy(name)};
     return &suite->tests[suite->count++];
 }
 
@@ -135,7 +133,7 @@ static void make_valid(char **place)
 
     if (!*name) {
         free(name);
-        *place = suite_strdup("_");
+        *place = text_copy("_");
         return;
     }
     for (char *at = name; *at; at++) {
@@ -179,8 +177,7 @@ static char *free_name(const struct import_suite *suite, const char *name)
     snprintf(stem, sizeof(stem), "%s", name);
     cut(stem, NAME_BYTES_MAX - SUFFIX_BYTES);
     for (unsigned n = 2;; n++) {
-        if (asprintf(&fresh, "%s~%u", stem, n) < 0)
-            abort();
+        fresh = text_make("%s~%u", stem, n);
         if (!is_taken(suite, fresh))
             return fresh;
         free(fresh);
@@ -258,18 +255,16 @@ char *import_program_path(const char *program, const char *directory)
     char *path;
 
     if (!slash)
-        return suite_strdup(program);
+        return text_copy(program);
     snprintf(folder, sizeof(folder), "%.*s", (int)(slash - program), program);
     if (!realpath(slash == program ? "/" : folder, resolved))
-        return suite_strdup(program);
-    if (asprintf(&path, "%s/%s", strcmp(resolved, "/") ? resolved : "", slash + 1) < 0)
-        abort();
+        return text_copy(program);
+    path = text_make("%s/%s", strcmp(resolved, "/") ? resolved : "", slash + 1);
     below = directory ? import_below(path, directory) : NULL;
     if (below && *below) {
         char *relative;
 
-        if (asprintf(&relative, "./%s", below) < 0)
-            abort();
+        relative = text_make("./%s", below);
         free(path);
         return relative;
     }

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/base/text.h"
+
 #define HEAD "rrtest pack 1\n"
 #define HEAD_ANY "rrtest pack "
 #define TAIL " end\n"
@@ -79,25 +81,20 @@ int manifest_add(struct manifest *manifest, const struct manifest_entry *entry)
     return 0;
 }
 
-static void put(struct bytes *b, const char *text)
-{
-    bytes_append(b, text, strlen(text));
-}
-
 void manifest_format(const struct manifest *manifest, struct bytes *ret)
 {
     char line[128];
 
-    put(ret, HEAD);
+    text_append(ret, HEAD);
     for (size_t i = 0; i < manifest->count; i++) {
         const struct manifest_entry *e = &manifest->entries[i];
 
         snprintf(line, sizeof(line), "%016" PRIx64 " %" PRIu64 " %s\n", e->hash, e->length,
                  e->name);
-        put(ret, line);
+        text_append(ret, line);
     }
     snprintf(line, sizeof(line), "%016" PRIx64 TAIL, bytes_hash(ret->data, ret->length, 0));
-    put(ret, line);
+    text_append(ret, line);
 }
 
 /* 16 hexadecimal digits and a space; what follows, or NULL. end is where the text ends. */

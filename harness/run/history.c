@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "harness/run/store.h"
+#include "recorder/base/text.h"
 #include "reports/json.h"
 #include "reports/model.h"
 
@@ -56,8 +57,7 @@ void history_rank(struct schedule *s)
     struct rr_error ignored;
     char *path;
 
-    if (asprintf(&path, "%s/" STORE_RESULTS, s->options->out) < 0)
-        abort();
+    path = text_make("%s/" STORE_RESULTS, s->options->out);
     if (report_json_load(path, &session, &ignored) == 0) {
         schedule_rank(s, rank, &past);
         report_session_done(&session);

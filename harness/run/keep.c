@@ -15,33 +15,19 @@
 
 #include "harness/run/quota.h"
 #include "recorder/base/file.h"
+#include "recorder/base/text.h"
 #include "recorder/trace/trace.h"
 
 #define ASIDE ".old-"     /* behind the name of a trace that is being replaced */
 #define HALF_MADE ".new-" /* in the name of one that is being written: recorder/trace/output.c */
 
-static char *format_path(const char *format, ...) __attribute__((format(printf, 1, 2)));
-static char *format_path(const char *format, ...)
-{
-    va_list args;
-    char *path;
-    int n;
-
-    va_start(args, format);
-    n = vasprintf(&path, format, args);
-    va_end(args);
-    if (n < 0)
-        abort();
-    return path;
-}
-
 char *keep_path(const struct run_options *options, const struct suite_test *test,
                 const struct job *job)
 {
     if (options->has_run_seed && job->run > 1)
-        return format_path("%s/%s/%" PRIu64 ".%" PRIu64, options->out, test->name, job->seed,
-                           job->run);
-    return format_path("%s/%s/%" PRIu64, options->out, test->name, job->seed);
+        return text_make("%s/%s/%" PRIu64 ".%" PRIu64, options->out, test->name, job->seed,
+                         job->run);
+    return text_make("%s/%s/%" PRIu64, options->out, test->name, job->seed);
 }
 
 static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *ftw)
@@ -61,7 +47,7 @@ int keep_remove_tree(const char *path)
 
 static void remove_parents(const struct run_options *options, const struct suite_test *test)
 {
-    char *folder = format_path("%s/%s", options->out, test->name);
+    char *folder = text_make("%s/%s", options->out, test->name);
 
     if (rmdir(folder) == 0)
         rmdir(options->out); /* fails, as it should, unless empty */
@@ -71,11 +57,11 @@ static void remove_parents(const struct run_options *options, const struct suite
 static void mend_entry(const char *folder, const char *name)
 {
     const char *suffix = strstr(name, ASIDE);
-    char *path = format_path("%s/%s", folder, name);
+    char *path = text_make("%s/%s", folder, name);
     char *original;
 
     if (suffix) {
-        original = format_path("%s/%.*s", folder, (int)(suffix - name), name);
+        original = text_make("%s/%.*s", folder, (int)(suffix - name), name);
         if (access(original, F_OK) < 0)
             rename(path, original);
         else
@@ -89,7 +75,7 @@ static void mend_entry(const char *folder, const char *name)
 
 void keep_mend(const struct run_options *options, const struct suite_test *test)
 {
-    char *folder = format_path("%s/%s", options->out, test->name);
+    char *folder = text_make("%s/%s", options->out, test->name);
     DIR *directory = opendir(folder);
 
     if (directory) {
@@ -115,7 +101,7 @@ void keep_remove(const struct run_options *options, const struct suite_test *tes
  */
 static int set_aside(const char *path, char **ret_aside, struct rr_error *error)
 {
-    char *meta = format_path("%s/meta.json", path);
+    char *meta = text_make("%s/meta.json", path);
     struct stat status;
     int code = 0;
 
@@ -124,7 +110,7 @@ static int set_aside(const char *path, char **ret_aside, struct rr_error *error)
         if (access(meta, F_OK) < 0) {
             code = rr_error_set(error, -EEXIST, "%s exists and is not a trace", path);
         } else {
-            *ret_aside = format_path("%s" ASIDE "%d", path, (int)getpid());
+            *ret_aside = text_make("%s" ASIDE "%d", path, (int)getpid());
             if (rename(path, *ret_aside) < 0) {
                 code = rr_error_set(error, -errno, "cannot rename %s: %s", path, strerror(errno));
                 free(*ret_aside);
@@ -141,7 +127,7 @@ int keep_trace(const struct run_options *options, const struct suite_test *test,
                struct rr_error *error)
 {
     char *path = keep_path(options, test, job);
-    char *folder = format_path("%s/%s", options->out, test->name);
+    char *folder = text_make("%s/%s", options->out, test->name);
     char *aside = NULL;
     int code = file_make_directories(folder, 0777);
 

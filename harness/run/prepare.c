@@ -16,6 +16,7 @@
 
 #include "harness/run/copy_tree.h"
 #include "recorder/base/file.h"
+#include "recorder/base/text.h"
 #include "recorder/record/record.h"
 
 #define OWN_FOLDER "/tmp/rrtest-run-XXXXXX"
@@ -116,8 +117,7 @@ static int fill_directory(const struct prepare *p, const struct suite_test *test
         const struct suite_copy *copy = &test->copies[i];
         char *target;
 
-        if (asprintf(&target, "%s%s%s", p->directory, *copy->target ? "/" : "", copy->target) < 0)
-            abort();
+        target = text_make("%s%s%s", p->directory, *copy->target ? "/" : "", copy->target);
         code = copy_tree(copy->source, target, p->directory, error);
         free(target);
     }
@@ -144,9 +144,8 @@ static void make_environment(struct prepare *p, const struct suite_test *test)
         if (!is_own(test->full_environment[i]))
             p->made_environment[kept++] = strdup(test->full_environment[i]);
     }
-    if (asprintf(&p->made_environment[kept], "PWD=%s", directory) < 0 ||
-        asprintf(&p->made_environment[kept + 1], "RRTEST_FILES=%s", p->directory) < 0)
-        abort();
+    p->made_environment[kept] = text_make("PWD=%s", directory);
+    p->made_environment[kept + 1] = text_make("RRTEST_FILES=%s", p->directory);
     p->run_directory = directory;
     p->run_environment = p->made_environment;
 }

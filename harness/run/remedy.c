@@ -9,23 +9,13 @@
 #include "harness/run/identity.h"
 #include "harness/run/keep.h"
 #include "harness/value/value.h"
-
-static void put(struct bytes *out, const char *text)
-{
-    bytes_append(out, text, strlen(text));
-}
-
-static char *take(struct bytes *out)
-{
-    bytes_append(out, "", 1);
-    return (char *)out->data;
-}
+#include "recorder/base/text.h"
 
 static void begin(struct bytes *out, const struct run_options *options, const char *command)
 {
     bytes_init(out);
     value_shell_quote(out, options->program);
-    put(out, command);
+    text_append(out, command);
 }
 
 /* The suite, or the hunt's own options and command, which end the line. */
@@ -33,15 +23,15 @@ static void put_suite(struct bytes *out, const struct run_options *options)
 {
     if (options->hunted)
         return;
-    put(out, " ");
+    text_append(out, " ");
     value_shell_quote(out, options->suite_path);
 }
 
 static void put_hunted(struct bytes *out, const struct run_options *options)
 {
     if (options->hunted) {
-        put(out, " ");
-        put(out, options->hunted);
+        text_append(out, " ");
+        text_append(out, options->hunted);
     }
 }
 
@@ -54,7 +44,7 @@ char *remedy_replay(const struct run_options *options, const struct suite_test *
     begin(&out, options, " replay ");
     value_shell_quote(&out, path);
     free(path);
-    return take(&out);
+    return text_take(&out);
 }
 
 /* Every run with a run seed is a random one unless the suite says otherwise, so the strategy is
@@ -72,22 +62,27 @@ char *remedy_rerun(const struct run_options *options, const struct suite_test *t
         bytes_init(&pattern);
         value_glob_quote(&pattern, test->name);
         bytes_append(&pattern, "", 1);
-        put(&out, " --filter ");
+        text_append(&out, " --filter ");
         value_shell_quote(&out, (const char *)pattern.data);
         bytes_done(&pattern);
     }
+    if (job->run == 0) { /* set-up or teardown: no run's seed matters */
+        text_append(&out, " --runs 1");
+        put_hunted(&out, options);
+        return text_take(&out);
+    }
     snprintf(seed, sizeof(seed), " --run-seed %" PRIu64, job->seed);
-    put(&out, seed);
+    text_append(&out, seed);
     if (strategy != (int)job->strategy) {
-        put(&out, " --strategy ");
-        put(&out, sched_strategy_name(job->strategy));
+        text_append(&out, " --strategy ");
+        text_append(&out, sched_strategy_name(job->strategy));
     }
     if (job->patching != test->patching) {
-        put(&out, " --patching ");
-        put(&out, record_patching_name(job->patching));
+        text_append(&out, " --patching ");
+        text_append(&out, record_patching_name(job->patching));
     }
     put_hunted(&out, options);
-    return take(&out);
+    return text_take(&out);
 }
 
 char *remedy_session(const struct run_options *options, bool resume)
@@ -99,16 +94,16 @@ char *remedy_session(const struct run_options *options, bool resume)
     put_suite(&out, options);
     if (!options->has_run_seed) {
         snprintf(seed, sizeof(seed), " --seed %" PRIu64, options->seed);
-        put(&out, seed);
+        text_append(&out, seed);
     }
     identity_options(options, &out);
     if (resume) {
         if (strcmp(options->out, RUN_OUT_DEFAULT) != 0) {
-            put(&out, " --out ");
+            text_append(&out, " --out ");
             value_shell_quote(&out, options->out);
         }
-        put(&out, " --resume");
+        text_append(&out, " --resume");
     }
     put_hunted(&out, options);
-    return take(&out);
+    return text_take(&out);
 }

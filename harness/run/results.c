@@ -11,6 +11,7 @@
 #include "harness/run/keep.h"
 #include "harness/run/remedy.h"
 #include "harness/value/value.h"
+#include "recorder/base/text.h"
 #include "recorder/stacks/stacks.h"
 #include "reports/model.h"
 #include "reports/rate.h"
@@ -18,19 +19,6 @@
 
 #define WAITS_TOLD 2
 #define LINE_TOLD 100
-
-static char *format(const char *pattern, ...) __attribute__((format(printf, 1, 2)));
-static char *format(const char *pattern, ...)
-{
-    va_list args;
-    char *text;
-
-    va_start(args, pattern);
-    if (vasprintf(&text, pattern, args) < 0)
-        abort();
-    va_end(args);
-    return text;
-}
 
 static char *clean(const char *text)
 {
@@ -156,7 +144,7 @@ static void fill_failure(const struct schedule *s, const struct test_state *stat
     const struct kept_trace *trace = failures_smallest(group);
 
     *ret = (struct report_failure){
-        .signature = format("%016" PRIx64, group->signature),
+        .signature = text_make("%016" PRIx64, group->signature),
         .kind = strdup(failure_kind_name(group->kind)),
         .is_error = group->outcome == OUTCOME_ERROR,
         .title = title_of(group),
@@ -230,8 +218,7 @@ static char *quarantine_note(const struct suite_quarantine *quarantine, bool cov
 
     if (covers || suite_quarantine_state(quarantine, now_unix_s) != SUITE_QUARANTINE_HOLDS)
         return note;
-    if (asprintf(&other, "another failure is %s", note) < 0)
-        abort();
+    other = text_make("another failure is %s", note);
     free(note);
     return other;
 }
@@ -322,7 +309,7 @@ static char *machine_text(void)
 
     if (uname(&names) < 0)
         strcpy(names.release, "?");
-    text = format("%s, Linux %s", processor, names.release);
+    text = text_make("%s, Linux %s", processor, names.release);
     free(processor);
     return clean_and_free(text);
 }

@@ -15,6 +15,7 @@
 #include "harness/run/identity.h"
 #include "harness/run/keep.h"
 #include "harness/run/quota.h"
+#include "recorder/base/text.h"
 #include "reports/json.h"
 #include "reports/report.h"
 
@@ -34,8 +35,7 @@ static void note(struct store *store, const char *format, ...)
 
     free(store->note);
     va_start(args, format);
-    if (vasprintf(&store->note, format, args) < 0)
-        abort();
+    store->note = text_make_list(format, args);
     va_end(args);
 }
 
@@ -121,17 +121,33 @@ int store_open(struct store *store, const struct suite *suite, struct run_option
     return 0;
 }
 
-static void restore_one(void *context, const struct report *report)
+static bool restore_one(void *context, const struct report *report)
 {
-    schedule_restore(context, report);
+    return schedule_restore(context, report);
 }
 
 void store_restore(struct store *store, struct schedule *schedule)
 {
     struct rr_error ignored; /* what cannot be cut off is overwritten */
 
-    if (store->journal)
-        journal_replay(store->journal, restore_one, schedule, &ignored);
+    if (!store->journal)
+        return;
+    journal_replay(store->journal, restore_one, schedule, &ignored);
+    for (size_t i = 0; i < schedule->count; i++) {
+        const struct failures *failures = &schedule->tests[i].failures;
+
+        for (size_t j = 0; j < failures->count; j++)
+            for (size_t k = 0; k < failures->groups[j].trace_count; k++)
+                store->kept_bytes += failures->groups[j].traces[k].bytes;
+    }
+}
+
+/* Set-ups are made again when a session is gone on with; teardowns of finished tests are not. */
+static bool is_to_last(const struct schedule *schedule, const struct report *report)
+{
+    if (report->job.kind == JOB_TEARDOWN)
+        return report->outcome == OUTCOME_ERROR;
+    return report->outcome != OUTCOME_PASS && schedule_counts(schedule, report);
 }
 
 /* Only the first run of a kind is told in full, so only its texts are kept: a test that fails in
@@ -143,7 +159,7 @@ int store_failure(struct store *store, const struct schedule *schedule, const st
     struct report *brief;
     int code;
 
-    if (!store->journal || report->outcome == OUTCOME_PASS || !schedule_counts(schedule, report))
+    if (!store->journal || !is_to_last(schedule, report))
         return 0;
     if (failures_wants_text(&state->failures, report)) {
         code = journal_append(store->journal, report);
@@ -214,8 +230,7 @@ static void add_groups(struct inventory *list, const struct store *store,
             };
             char *signature;
 
-            if (asprintf(&signature, "%s %" PRIx64, state->test->name, group->signature) < 0)
-                abort();
+            signature = text_make("%s %" PRIx64, state->test->name, group->signature);
             trace.signature = signature;
             inventory_add(list, trace, (struct booking){.group = group, .index = j});
         }
@@ -351,8 +366,7 @@ int store_finish(struct store *store, const struct report_session *session, uint
     char *path;
     int code = 0;
 
-    if (asprintf(&path, "%s/" STORE_RESULTS, store->options->out) < 0)
-        abort();
+    path = text_make("%s/" STORE_RESULTS, store->options->out);
     if (is_worth_a_file(store, session, path))
         code = write_results(session, path, error);
     free(path);

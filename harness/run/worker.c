@@ -326,6 +326,8 @@ static void make_run(struct worker_context *c, const struct suite_test *test, co
     c->report.learned = result.learned;
     if (job->kind != JOB_CALIBRATE)
         finish_run(c, test, &result, end_code, &end_error);
+    else if (result.verdict == RECORD_VERDICT_INTERRUPTED)
+        c->report.outcome = OUTCOME_CANCELLED;
     record_result_done(&result);
 }
 

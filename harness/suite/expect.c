@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "harness/suite/schema.h"
+#include "recorder/base/text.h"
 #include "recorder/syscalls/syscalls.h"
 
 #define STATUSES_MAX 256
@@ -42,11 +43,11 @@ char *suite_expected_status(const struct suite_expect *expect)
     struct bytes text;
 
     if (expect->signal)
-        return suite_format("to be killed by %s", syscall_signal_name(expect->signal));
+        return text_make("to be killed by %s", syscall_signal_name(expect->signal));
     if (count == 256)
-        return suite_strdup("any exit status");
+        return text_copy("any exit status");
     if (count == 255 && !suite_expects_exit(expect, 0))
-        return suite_strdup("an exit status other than 0");
+        return text_copy("an exit status other than 0");
     bytes_init(&text);
     for (int status = 0; status < 256; status++) {
         char part[16];
@@ -138,7 +139,7 @@ static int read_one_text(struct node_reader *r, const char *key, const yaml_node
     int code = node_text(r, node, key, t->expected, &text);
 
     if (code == 0)
-        t->texts[index] = suite_strdup(text);
+        t->texts[index] = text_copy(text);
     return code;
 }
 

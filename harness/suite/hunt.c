@@ -11,13 +11,9 @@
 #include "harness/suite/schema.h"
 #include "harness/value/value.h"
 #include "recorder/base/bytes.h"
+#include "recorder/base/text.h"
 
 #define NAME_BYTES_MAX 200
-
-static void append(struct bytes *out, const char *text)
-{
-    bytes_append(out, text, strlen(text));
-}
 
 char *suite_hunt_text(const struct suite_hunt *hunt, char *const *argv)
 {
@@ -25,15 +21,15 @@ char *suite_hunt_text(const struct suite_hunt *hunt, char *const *argv)
 
     bytes_init(&text);
     for (size_t i = 0; i < hunt->given_count; i++) {
-        append(&text, "--");
-        append(&text, hunt->given[i].name);
-        append(&text, " ");
+        text_append(&text, "--");
+        text_append(&text, hunt->given[i].name);
+        text_append(&text, " ");
         value_shell_quote(&text, hunt->given[i].value);
-        append(&text, " ");
+        text_append(&text, " ");
     }
-    append(&text, "--");
+    text_append(&text, "--");
     for (; *argv; argv++) {
-        append(&text, " ");
+        text_append(&text, " ");
         value_shell_quote(&text, *argv);
     }
     bytes_append(&text, "", 1);
@@ -46,15 +42,15 @@ static void append_name(struct bytes *out, const char *program)
     const char *slash = strrchr(program, '/');
     const char *name = slash ? slash + 1 : program;
 
-    append(out, "\"");
+    text_append(out, "\"");
     if (*name == '.')
-        append(out, "_");
+        text_append(out, "_");
     for (size_t i = *name == '.'; name[i] && i < NAME_BYTES_MAX; i++) {
         unsigned char c = (unsigned char)name[i];
 
         bytes_append(out, c > 0x20 && c < 0x7f && c != '"' && c != '\\' ? &name[i] : "_", 1);
     }
-    append(out, "\"");
+    text_append(out, "\"");
 }
 
 static char **copy_words(char *const *words, const char *first)
@@ -66,7 +62,7 @@ static char **copy_words(char *const *words, const char *first)
         count++;
     copy = suite_calloc(count + 1, sizeof(*copy));
     for (size_t i = 0; i < count; i++)
-        copy[i] = suite_strdup(i == 0 ? first : words[i]);
+        copy[i] = text_copy(i == 0 ? first : words[i]);
     return copy;
 }
 
@@ -80,7 +76,7 @@ static void apply(const struct suite_hunt *hunt, struct suite_test *test)
     test->virtual_timeout_ns = hunt->virtual_timeout_ns;
     test->real_clock = hunt->real_clock;
     if (hunt->stdin_file)
-        test->stdin_file = suite_strdup(hunt->stdin_file);
+        test->stdin_file = text_copy(hunt->stdin_file);
 }
 
 int suite_from_command(const struct suite_hunt *hunt, char *const *argv, struct suite **ret,
@@ -100,13 +96,13 @@ int suite_from_command(const struct suite_hunt *hunt, char *const *argv, struct 
         return code;
     }
     bytes_init(&document);
-    append(&document, "version: 1\ntests:\n- name: ");
+    text_append(&document, "version: 1\ntests:\n- name: ");
     append_name(&document, argv[0]);
-    append(&document, "\n  command: [program]\n");
+    text_append(&document, "\n  command: [program]\n");
     if (*hunt->expect) {
-        append(&document, "  expect: ");
-        append(&document, hunt->expect);
-        append(&document, "\n");
+        text_append(&document, "  expect: ");
+        text_append(&document, hunt->expect);
+        text_append(&document, "\n");
     }
     code = suite_parse("--", here, document.data, document.length, ret, error);
     if (code == 0) {

@@ -6,6 +6,7 @@
 
 #include "harness/suite/schema.h"
 #include "harness/value/value.h"
+#include "recorder/base/text.h"
 #include "recorder/syscalls/syscalls.h"
 
 #define COMMAND_MAX 4096
@@ -277,7 +278,7 @@ static int read_word(struct node_reader *r, const char *key, const yaml_node_t *
         return code;
     if (index == 0 && !*text)
         return node_expected(r, node, key, "a program's name or path");
-    arguments[index] = suite_strdup(text);
+    arguments[index] = text_copy(text);
     return 0;
 }
 
@@ -330,7 +331,7 @@ static int read_variable(struct node_reader *r, const yaml_node_t *name_node, co
     code = node_text(r, value, name, "a text (quote what is not meant as null)", &text);
     if (code)
         return code;
-    entry = suite_format("%s=%s", name, text);
+    entry = text_make("%s=%s", name, text);
     for (size_t i = 0; i < t->count; i++) {
         if (strncmp(environment[i], entry, length + 1) != 0)
             continue;
@@ -391,8 +392,8 @@ static int read_hook_command(struct node_reader *r, const char *key, const yaml_
         return node_expected(r, node, key, expected);
     command->arguments = suite_calloc(4, sizeof(*command->arguments));
     for (size_t i = 0; i < 2; i++)
-        command->arguments[i] = suite_strdup(shell[i]);
-    command->arguments[2] = suite_strdup(text);
+        command->arguments[i] = text_copy(shell[i]);
+    command->arguments[2] = text_copy(text);
     return 0;
 }
 
@@ -431,8 +432,8 @@ static char *copy_target(const char *path)
     while (path[0] == '.' && path[1] == '/')
         path += 2 + strspn(path + 2, "/");
     if (strcmp(path, ".") == 0)
-        return suite_strdup("");
-    target = suite_strdup(path);
+        return text_copy("");
+    target = text_copy(path);
     length = strlen(target);
     while (length > 1 && target[length - 1] == '/')
         target[--length] = '\0';

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "harness/suite/schema.h"
+#include "recorder/base/text.h"
 
 enum suite_quarantine_state suite_quarantine_state(const struct suite_quarantine *quarantine,
                                                    uint64_t now_unix_s)
@@ -23,10 +24,9 @@ char *suite_quarantine_note(const struct suite_quarantine *quarantine, uint64_t 
 {
     switch (suite_quarantine_state(quarantine, now_unix_s)) {
     case SUITE_QUARANTINE_HOLDS:
-        return suite_format("quarantined until %s: %s", quarantine->until, quarantine->reason);
+        return text_make("quarantined until %s: %s", quarantine->until, quarantine->reason);
     case SUITE_QUARANTINE_OVER:
-        return suite_format("the quarantine expired on %s: %s", quarantine->until,
-                            quarantine->reason);
+        return text_make("the quarantine expired on %s: %s", quarantine->until, quarantine->reason);
     case SUITE_QUARANTINE_NONE:
     default:
         return NULL;

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/base/text.h"
+
 #define DEFAULT_RUNS 200
 #define DEFAULT_TIMEOUT_NS 30000000000ull
 #define DEFAULT_SETUP_TIMEOUT_NS 60000000000ull
@@ -66,7 +68,7 @@ static int read_keys(struct node_reader *r, const yaml_node_t *node, const char 
 static int add_suffix(struct node_reader *r, const yaml_node_t *node, struct suite_test *test,
                       const char *suffix)
 {
-    char *name = suite_format("%s%s", test->name, suffix);
+    char *name = text_make("%s%s", test->name, suffix);
 
     free(test->name);
     test->name = name;

@@ -65,11 +65,8 @@ void suite_skip_done(struct suite_skip *skip);
 void suite_quarantine_done(struct suite_quarantine *quarantine);
 /* Free a NULL-terminated vector of owned strings. */
 void suite_strings_free(char **strings);
-/* strdup and calloc that abort when memory is out, as the rest of the tool does. */
-char *suite_strdup(const char *text);
+/* calloc that aborts when memory is out, as the rest of the tool does. */
 void *suite_calloc(size_t count, size_t size);
-/* As asprintf(3), aborting likewise. */
-char *suite_format(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Replace an owned string. */
 void suite_replace(char **place, const char *text);
 /* Where a path of the suite file leads; malloced. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "harness/suite/schema.h"
+#include "recorder/base/text.h"
 #include "recorder/trace/json.h"
 
 /* A scalar as YAML reads it: `command: [x, 4]` means the text "4". */
@@ -95,34 +96,34 @@ static void put_properties(struct bytes *out, const struct node_key *keys, const
 {
     bool first = true;
 
-    json_put_text(out, "\"type\": \"object\", \"additionalProperties\": false, \"properties\": {");
+    text_append(out, "\"type\": \"object\", \"additionalProperties\": false, \"properties\": {");
     for (; keys->name; keys++) {
         if (!keys->shape) /* told apart for its message alone */
             continue;
-        json_put_text(out, first ? "\n" : ",\n");
-        json_put_text(out, indent);
+        text_append(out, first ? "\n" : ",\n");
+        text_append(out, indent);
         json_put_string(out, keys->name);
-        json_put_text(out, ": {\"description\": ");
+        text_append(out, ": {\"description\": ");
         json_put_string(out, keys->help);
-        json_put_text(out, ", \"$ref\": \"#/$defs/");
-        json_put_text(out, keys->shape);
-        json_put_text(out, "\"}");
+        text_append(out, ", \"$ref\": \"#/$defs/");
+        text_append(out, keys->shape);
+        text_append(out, "\"}");
         first = false;
     }
-    json_put_text(out, "}");
+    text_append(out, "}");
 }
 
 /* Names come from tables of their own. */
 static void put_choice(struct bytes *out, const char *name, const char *const *values)
 {
-    json_put_text(out, "    ");
+    text_append(out, "    ");
     json_put_string(out, name);
-    json_put_text(out, ": {\"anyOf\": [{\"enum\": [");
+    text_append(out, ": {\"anyOf\": [{\"enum\": [");
     for (size_t i = 0; values[i]; i++) {
-        json_put_text(out, i ? ", " : "");
+        text_append(out, i ? ", " : "");
         json_put_string(out, values[i]);
     }
-    json_put_text(out, "]}, " VARIABLE "]},\n");
+    text_append(out, "]}, " VARIABLE "]},\n");
 }
 
 static void put_definitions(struct bytes *out)
@@ -131,12 +132,12 @@ static void put_definitions(struct bytes *out)
     const char *patchings[RECORD_PATCHING_COUNT + 1] = {NULL};
 
     for (size_t i = 0; i < COUNT(mappings); i++) {
-        json_put_text(out, "    ");
+        text_append(out, "    ");
         json_put_string(out, mappings[i].name);
-        json_put_text(out, ": {");
+        text_append(out, ": {");
         put_properties(out, mappings[i].keys, "      ");
-        json_put_text(out, mappings[i].json);
-        json_put_text(out, "},\n");
+        text_append(out, mappings[i].json);
+        text_append(out, "},\n");
     }
     suite_strategy_names(strategies);
     put_choice(out, "strategy", strategies);
@@ -144,11 +145,11 @@ static void put_definitions(struct bytes *out)
         patchings[i] = record_patching_name((enum record_patching)i);
     put_choice(out, "patching", patchings);
     for (size_t i = 0; i < COUNT(shapes); i++) {
-        json_put_text(out, "    ");
+        text_append(out, "    ");
         json_put_string(out, shapes[i].name);
-        json_put_text(out, ": {");
-        json_put_text(out, shapes[i].json);
-        json_put_text(out, i + 1 < COUNT(shapes) ? "},\n" : "}\n");
+        text_append(out, ": {");
+        text_append(out, shapes[i].json);
+        text_append(out, i + 1 < COUNT(shapes) ? "},\n" : "}\n");
     }
 }
 
@@ -165,9 +166,9 @@ void suite_schema(struct bytes *out)
         "  \"else\": {\"properties\": {\"tests\": {\"items\": {\"required\": [\"command\"]}}}},\n"
         "  ";
 
-    json_put_text(out, head);
+    text_append(out, head);
     put_properties(out, schema_suite_keys, "    ");
-    json_put_text(out, ",\n  \"$defs\": {\n");
+    text_append(out, ",\n  \"$defs\": {\n");
     put_definitions(out);
-    json_put_text(out, "  }\n}\n");
+    text_append(out, "  }\n}\n");
 }

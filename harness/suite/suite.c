@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,18 +11,10 @@
 #include "harness/suite/schema.h"
 #include "recorder/base/bytes.h"
 #include "recorder/base/file.h"
+#include "recorder/base/text.h"
 
 #define SUITE_BYTES_MAX (4 << 20)
 #define SUITE_FILES_MAX 200
-
-char *suite_strdup(const char *text)
-{
-    char *copy = strdup(text);
-
-    if (!copy)
-        abort();
-    return copy;
-}
 
 void *suite_calloc(size_t count, size_t size)
 {
@@ -41,31 +32,17 @@ void suite_strings_free(char **strings)
     free(strings);
 }
 
-char *suite_format(const char *format, ...)
-{
-    va_list args;
-    char *text;
-    int n;
-
-    va_start(args, format);
-    n = vasprintf(&text, format, args);
-    va_end(args);
-    if (n < 0)
-        abort();
-    return text;
-}
-
 void suite_replace(char **place, const char *text)
 {
     free(*place);
-    *place = suite_strdup(text);
+    *place = text_copy(text);
 }
 
 char *suite_absolute(const char *directory, const char *path)
 {
     while (path[0] == '.' && path[1] == '/')
         path += 2;
-    return *path == '/' ? suite_strdup(path) : suite_format("%s/%s", directory, path);
+    return *path == '/' ? text_copy(path) : text_make("%s/%s", directory, path);
 }
 
 int suite_strategy_by_name(const char *name)
@@ -219,9 +196,9 @@ static int parse(struct schema_load *load, const char *path, const char *directo
     struct node_reader reader;
     int code;
 
-    file->path = suite_strdup(path);
-    file->directory = suite_strdup(directory);
-    file->resolved = resolved ? suite_strdup(resolved) : NULL;
+    file->path = text_copy(path);
+    file->directory = text_copy(directory);
+    file->resolved = resolved ? text_copy(resolved) : NULL;
     suite->files = realloc(suite->files, (suite->file_count + 1) * sizeof(*suite->files));
     if (!suite->files)
         abort();
@@ -257,7 +234,7 @@ static int parse_file(struct schema_load *load, const char *path, const char *re
         bytes_done(&data);
         return rr_error_set(error, code, "%s: cannot read the suite: %s", path, strerror(-code));
     }
-    directory = suite_strdup(resolved);
+    directory = text_copy(resolved);
     strrchr(directory, '/')[strrchr(directory, '/') == directory] = '\0';
     code = parse(load, path, directory, resolved, &data, error);
     free(directory);
@@ -271,8 +248,8 @@ static char *included_path(const struct suite_file *from, const char *path)
     const char *slash = strrchr(from->path, '/');
 
     if (*path == '/' || !slash)
-        return suite_strdup(path);
-    return suite_format("%.*s/%s", (int)(slash - from->path), from->path, path);
+        return text_copy(path);
+    return text_make("%.*s/%s", (int)(slash - from->path), from->path, path);
 }
 
 /* A file that two others include is read once; one that includes itself never ends. */
@@ -340,7 +317,7 @@ static struct suite *new_suite(const char *path)
 {
     struct suite *suite = suite_calloc(1, sizeof(*suite));
 
-    suite->path = suite_strdup(path);
+    suite->path = text_copy(path);
     return suite;
 }
 

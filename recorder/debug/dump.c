@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "recorder/base/text.h"
 #include "recorder/debug/debug.h"
 #include "recorder/debug/text.h"
 #include "recorder/stacks/stacks.h"
@@ -13,32 +14,32 @@
 
 static void put_line(struct bytes *line, uint64_t number, const struct event *e)
 {
-    text_put(line,
-             "%8" PRIu64 " %6" PRIu64 ".%09" PRIu64 " task %-3" PRIu32 " ticks %-10" PRIu64 " ",
-             number, e->clock / NANOSECONDS, e->clock % NANOSECONDS, e->task, e->ticks);
+    text_format(line,
+                "%8" PRIu64 " %6" PRIu64 ".%09" PRIu64 " task %-3" PRIu32 " ticks %-10" PRIu64 " ",
+                number, e->clock / NANOSECONDS, e->clock % NANOSECONDS, e->task, e->ticks);
     text_event(line, e);
-    text_put(line, "\n");
+    text_format(line, "\n");
 }
 
 static void put_json_line(struct bytes *line, uint64_t number, const struct event *e)
 {
-    text_put(line,
-             "{\"event\": %" PRIu64 ", \"clock\": %" PRIu64 ", \"task\": %" PRIu32
-             ", \"ticks\": %" PRIu64 ", \"atomics\": %" PRIu64 ", ",
-             number, e->clock, e->task, e->ticks, e->atomics);
+    text_format(line,
+                "{\"event\": %" PRIu64 ", \"clock\": %" PRIu64 ", \"task\": %" PRIu32
+                ", \"ticks\": %" PRIu64 ", \"atomics\": %" PRIu64 ", ",
+                number, e->clock, e->task, e->ticks, e->atomics);
     text_event_json(line, e);
-    text_put(line, "}\n");
+    text_format(line, "}\n");
 }
 
 static void put_stacks(struct bytes *b, const struct stack_list *stacks, bool json)
 {
     if (json) {
-        json_put_text(b, "{\"stacks\": ");
+        text_append(b, "{\"stacks\": ");
         stacks_json_put(b, stacks);
-        json_put_text(b, "}\n");
+        text_append(b, "}\n");
     } else {
-        json_put_text(b, stacks->count ? "at its end:\n"
-                                       : "no stacks: they are read when a run fails\n");
+        text_append(b, stacks->count ? "at its end:\n"
+                                     : "no stacks: they are read when a run fails\n");
         stacks_render(stacks, "  ", b);
     }
 }

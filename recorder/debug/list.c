@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "recorder/base/text.h"
 #include "recorder/debug/debug.h"
 #include "recorder/debug/text.h"
 #include "recorder/trace/json.h"
@@ -37,7 +38,7 @@ static bool is_trace(const char *path)
     struct stat status;
     bool found;
 
-    text_put(&name, "%s/events.zst%c", path, '\0');
+    text_format(&name, "%s/events.zst%c", path, '\0');
     found = lstat((const char *)name.data, &status) == 0;
     bytes_done(&name);
     return found;
@@ -62,7 +63,7 @@ static void put_word(struct bytes *line, const char *word)
     for (const char *at = word; plain && *at; at++)
         plain = (unsigned char)*at >= 0x20 && *at != 0x7f;
     if (plain)
-        text_put(line, "%s", word);
+        text_append(line, word);
     else
         json_put_string(line, word);
 }
@@ -71,10 +72,10 @@ static void describe(const struct trace_reader *reader, struct bytes *line)
 {
     const struct trace_meta *meta = trace_reader_meta(reader);
 
-    text_put(line, "  %s  seed %" PRIu64 "  %s ", state_of(reader), meta->seed,
-             meta->strategy ? meta->strategy : "no strategy");
+    text_format(line, "  %s  seed %" PRIu64 "  %s ", state_of(reader), meta->seed,
+                meta->strategy ? meta->strategy : "no strategy");
     for (size_t i = 0; meta->command[i]; i++) {
-        text_put(line, " ");
+        text_append(line, " ");
         put_word(line, meta->command[i]);
     }
 }
@@ -84,7 +85,7 @@ static void put_text_or_null(struct bytes *b, const char *text)
     if (text)
         json_put_string(b, text);
     else
-        text_put(b, "null");
+        text_format(b, "null");
 }
 
 static void describe_json(const struct trace_reader *reader, struct bytes *line)
@@ -92,16 +93,16 @@ static void describe_json(const struct trace_reader *reader, struct bytes *line)
     const struct trace_meta *meta = trace_reader_meta(reader);
     bool complete = trace_reader_complete(reader);
 
-    text_put(line, ", \"complete\": %s, \"verdict\": ", complete ? "true" : "false");
+    text_format(line, ", \"complete\": %s, \"verdict\": ", complete ? "true" : "false");
     put_text_or_null(line, complete ? meta->verdict : NULL);
-    text_put(line, ", \"seed\": %" PRIu64 ", \"strategy\": ", meta->seed);
+    text_format(line, ", \"seed\": %" PRIu64 ", \"strategy\": ", meta->seed);
     put_text_or_null(line, meta->strategy);
-    text_put(line, ", \"command\": [");
+    text_format(line, ", \"command\": [");
     for (size_t i = 0; meta->command[i]; i++) {
-        text_put(line, "%s", i ? ", " : "");
+        text_format(line, "%s", i ? ", " : "");
         json_put_string(line, meta->command[i]);
     }
-    text_put(line, "]");
+    text_format(line, "]");
 }
 
 static int64_t time_of(const char *path)
@@ -110,7 +111,7 @@ static int64_t time_of(const char *path)
     struct stat status;
     int64_t time = 0;
 
-    text_put(&name, "%s/meta.json%c", path, '\0');
+    text_format(&name, "%s/meta.json%c", path, '\0');
     if (stat((const char *)name.data, &status) == 0)
         time = status.st_mtim.tv_sec;
     bytes_done(&name);
@@ -127,10 +128,10 @@ static void read_item(const struct list *list, struct item *item)
         item->size = (struct trace_size){0};
     if (trace_reader_open(item->path, &reader, &error)) {
         if (list->options->json) {
-            text_put(&item->details, ", \"error\": ");
+            text_format(&item->details, ", \"error\": ");
             json_put_string(&item->details, error.message);
         } else {
-            text_put(&item->details, "  unreadable: %s", error.message);
+            text_format(&item->details, "  unreadable: %s", error.message);
         }
         return;
     }
@@ -181,7 +182,7 @@ static int walk(struct list *list, const char *path, int depth)
         struct stat status;
         const char *child;
 
-        text_put(&name, "%s/%s%c", path, entries[i]->d_name, '\0');
+        text_format(&name, "%s/%s%c", path, entries[i]->d_name, '\0');
         child = (const char *)name.data;
         /* What cannot be opened further down is no trace of ours. */
         if (depth < DEPTH_MAX && lstat(child, &status) == 0 && S_ISDIR(status.st_mode))
@@ -249,7 +250,7 @@ static void put_size(struct bytes *b, uint64_t bytes)
     for (; value >= 1024 && units[unit + 1]; unit++)
         value /= 1024;
     snprintf(text, sizeof(text), "%.*f%c", unit ? 1 : 0, value, units[unit]);
-    text_put(b, "%7s", text);
+    text_format(b, "%7s", text);
 }
 
 /* "5s", "12m", "3h", "8d": whole units that have passed. */
@@ -266,24 +267,25 @@ static void put_age(struct bytes *b, int64_t now, int64_t then)
     while (age < units[unit].seconds && units[unit].seconds > 1)
         unit++;
     snprintf(text, sizeof(text), "%" PRId64 "%c", age / units[unit].seconds, units[unit].name);
-    text_put(b, "%6s", text);
+    text_format(b, "%6s", text);
 }
 
 static void put_item(const struct list *list, const struct item *item, int64_t now, struct bytes *b)
 {
     if (list->options->json) {
-        text_put(b, "{\"trace\": ");
+        text_format(b, "{\"trace\": ");
         json_put_string(b, item->path);
-        text_put(b, ", \"bytes\": %" PRIu64 ", \"shared_bytes\": %" PRIu64 ", \"time\": %" PRId64,
-                 item->size.own, item->size.shared, item->time);
+        text_format(b,
+                    ", \"bytes\": %" PRIu64 ", \"shared_bytes\": %" PRIu64 ", \"time\": %" PRId64,
+                    item->size.own, item->size.shared, item->time);
     } else {
         put_size(b, item->size.own);
         put_age(b, now, item->time);
-        text_put(b, "  ");
+        text_append(b, "  ");
         put_word(b, item->path);
     }
     bytes_append(b, item->details.data, item->details.length);
-    text_put(b, list->options->json ? "}\n" : "\n");
+    text_format(b, list->options->json ? "}\n" : "\n");
 }
 
 /* Shared contents are left out: traces share them with each other too. */
@@ -297,15 +299,15 @@ static void put_sum(const struct list *list, struct bytes *b)
         unreadable += !list->items[i].is_readable;
     }
     if (list->options->json) {
-        text_put(b, "{\"traces\": %zu, \"unreadable\": %zu, \"bytes\": %" PRIu64 "}\n", list->count,
-                 unreadable, bytes);
+        text_format(b, "{\"traces\": %zu, \"unreadable\": %zu, \"bytes\": %" PRIu64 "}\n",
+                    list->count, unreadable, bytes);
         return;
     }
     put_size(b, bytes);
-    text_put(b, "  %zu trace%s", list->count, list->count == 1 ? "" : "s");
+    text_format(b, "  %zu trace%s", list->count, list->count == 1 ? "" : "s");
     if (unreadable > 0)
-        text_put(b, ", %zu of them unreadable", unreadable);
-    text_put(b, "\n");
+        text_format(b, ", %zu of them unreadable", unreadable);
+    text_format(b, "\n");
 }
 
 static void print(const struct list *list, FILE *out)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/base/text.h"
 #include "recorder/debug/debug.h"
 #include "recorder/debug/text.h"
 #include "recorder/trace/trace.h"
@@ -47,35 +48,36 @@ static int compare(const void *a, const void *b)
 static void put_region(struct bytes *b, const struct event_patch *p)
 {
     if (p->start)
-        text_put(b, "call at 0x%" PRIx64 ", region 0x%" PRIx64 " to 0x%" PRIx64 "\n",
-                 p->instruction, p->start, p->start + p->length);
+        text_format(b, "call at 0x%" PRIx64 ", region 0x%" PRIx64 " to 0x%" PRIx64 "\n",
+                    p->instruction, p->start, p->start + p->length);
     else
-        text_put(b, "call at 0x%" PRIx64 ", no region\n", p->instruction);
+        text_format(b, "call at 0x%" PRIx64 ", no region\n", p->instruction);
 }
 
 static void put_text(struct bytes *b, const struct decision *d, bool first)
 {
     if (first)
         put_region(b, &d->patch);
-    text_put(b, "    event %-8" PRIu64 " task %-4" PRIu32 " %s", d->event, d->task,
-             patch_word_name((enum patch_word)d->patch.word));
+    text_format(b, "    event %-8" PRIu64 " task %-4" PRIu32 " %s", d->event, d->task,
+                patch_word_name((enum patch_word)d->patch.word));
     if (d->patch.by)
-        text_put(b, " by task %" PRIu32, d->patch.by);
-    text_put(b, "\n");
+        text_format(b, " by task %" PRIu32, d->patch.by);
+    text_format(b, "\n");
 }
 
 static void put_json(struct bytes *b, const struct decision *d, bool first)
 {
     if (first)
-        text_put(b,
-                 "{\"instruction\": %" PRIu64 ", \"start\": %" PRIu64 ", \"length\": %" PRIu32
-                 ", \"history\": [",
-                 d->patch.instruction, d->patch.start, d->patch.length);
-    text_put(b, "%s{\"event\": %" PRIu64 ", \"task\": %" PRIu32 ", \"decision\": \"%s\"",
-             first ? "" : ", ", d->event, d->task, patch_word_name((enum patch_word)d->patch.word));
+        text_format(b,
+                    "{\"instruction\": %" PRIu64 ", \"start\": %" PRIu64 ", \"length\": %" PRIu32
+                    ", \"history\": [",
+                    d->patch.instruction, d->patch.start, d->patch.length);
+    text_format(b, "%s{\"event\": %" PRIu64 ", \"task\": %" PRIu32 ", \"decision\": \"%s\"",
+                first ? "" : ", ", d->event, d->task,
+                patch_word_name((enum patch_word)d->patch.word));
     if (d->patch.by)
-        text_put(b, ", \"by\": %" PRIu32, d->patch.by);
-    text_put(b, "}");
+        text_format(b, ", \"by\": %" PRIu32, d->patch.by);
+    text_format(b, "}");
 }
 
 static void put_all(struct bytes *b, const struct history *h, bool json)
@@ -86,14 +88,14 @@ static void put_all(struct bytes *b, const struct history *h, bool json)
 
         if (json) {
             if (first && i > 0)
-                text_put(b, "]}\n");
+                text_format(b, "]}\n");
             put_json(b, d, first);
         } else {
             put_text(b, d, first);
         }
     }
     if (json && h->count > 0)
-        text_put(b, "]}\n");
+        text_format(b, "]}\n");
 }
 
 int debug_patches(const char *trace, bool json, FILE *out, struct rr_error *error)

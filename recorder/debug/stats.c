@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/base/text.h"
 #include "recorder/debug/debug.h"
 #include "recorder/debug/text.h"
 #include "recorder/debug/text_calls.h"
@@ -113,42 +114,42 @@ static void put_defaults(struct bytes *b, const struct counts *c)
         ticks += c->tasks[i].ticks;
         atomics += c->tasks[i].atomics;
     }
-    text_put(b, "{\"stops\": %" PRIu64 ", \"ticks\": %" PRIu64 ", \"atomics\": %" PRIu64, c->stops,
-             ticks, atomics);
-    text_put(b, ", \"switches\": %" PRIu64 ", \"tasks\": %zu", c->switches, c->task_count);
-    text_put(b, ", \"syscalls\": {\"total\": %" PRIu64 ", \"buffered\": %" PRIu64 "}",
-             c->by_kind[EVENT_SYSCALL] + c->buffered, c->buffered);
+    text_format(b, "{\"stops\": %" PRIu64 ", \"ticks\": %" PRIu64 ", \"atomics\": %" PRIu64,
+                c->stops, ticks, atomics);
+    text_format(b, ", \"switches\": %" PRIu64 ", \"tasks\": %zu", c->switches, c->task_count);
+    text_format(b, ", \"syscalls\": {\"total\": %" PRIu64 ", \"buffered\": %" PRIu64 "}",
+                c->by_kind[EVENT_SYSCALL] + c->buffered, c->buffered);
     patch_counts_text(c->patches, patches);
-    text_put(b, ", \"patches\": %s", patches);
-    text_put(b, ", \"times\": {\"virtual_ns\": %" PRIu64 "}}", c->clock);
+    text_format(b, ", \"patches\": %s", patches);
+    text_format(b, ", \"times\": {\"virtual_ns\": %" PRIu64 "}}", c->clock);
 }
 
 static void put_string_or_null(struct bytes *b, const char *key, const char *string)
 {
-    text_put(b, ", \"%s\": ", key);
+    text_format(b, ", \"%s\": ", key);
     if (string)
         json_put_string(b, string);
     else
-        text_put(b, "null");
+        text_format(b, "null");
 }
 
 static void put_by_name(struct bytes *b, const char *key, const uint64_t *counts)
 {
     bool first = true;
 
-    text_put(b, "\"%s\": {", key);
+    text_format(b, "\"%s\": {", key);
     for (size_t i = 0; i < SYSCALL_NUMBER_LIMIT; i++) {
         const struct syscall_row *row = syscall_row_by_number(i);
 
         if (counts[i] == 0)
             continue;
         if (row)
-            text_put(b, "%s\"%s\": %" PRIu64, first ? "" : ", ", row->name, counts[i]);
+            text_format(b, "%s\"%s\": %" PRIu64, first ? "" : ", ", row->name, counts[i]);
         else
-            text_put(b, "%s\"%zu\": %" PRIu64, first ? "" : ", ", i, counts[i]);
+            text_format(b, "%s\"%zu\": %" PRIu64, first ? "" : ", ", i, counts[i]);
         first = false;
     }
-    text_put(b, "}");
+    text_format(b, "}");
 }
 
 /* The calls that stopped, the most frequent first. */
@@ -156,7 +157,7 @@ static void put_traced(struct bytes *b, const uint64_t *counts)
 {
     bool done[SYSCALL_NUMBER_LIMIT] = {false};
 
-    text_put(b, ", \"traced\": [");
+    text_format(b, ", \"traced\": [");
     for (size_t n = 0; n < TRACED_MAX; n++) {
         const struct syscall_row *row;
         size_t best = SYSCALL_NUMBER_LIMIT;
@@ -169,43 +170,43 @@ static void put_traced(struct bytes *b, const uint64_t *counts)
             break;
         done[best] = true;
         row = syscall_row_by_number(best);
-        text_put(b, "%s{\"name\": \"%s\", \"count\": %" PRIu64 "}", n ? ", " : "",
-                 row ? row->name : "?", counts[best]);
+        text_format(b, "%s{\"name\": \"%s\", \"count\": %" PRIu64 "}", n ? ", " : "",
+                    row ? row->name : "?", counts[best]);
     }
-    text_put(b, "]");
+    text_format(b, "]");
 }
 
 static void put_calls(struct bytes *b, const struct counts *c)
 {
-    text_put(b, ", \"syscalls\": {");
+    text_format(b, ", \"syscalls\": {");
     put_by_name(b, "by_name", c->by_number);
-    text_put(b, ", ");
+    text_format(b, ", ");
     put_by_name(b, "traced_by_name", c->traced);
     put_traced(b, c->traced);
-    text_put(b, "}");
+    text_format(b, "}");
 }
 
 /* What the events alone decide. */
 static void put_facts(struct bytes *b, const struct counts *c, const struct trace_meta *meta)
 {
-    text_put(b, "{\"complete\": %s, \"events\": %" PRIu64 ", \"events_by_kind\": {",
-             c->complete ? "true" : "false", c->events);
+    text_format(b, "{\"complete\": %s, \"events\": %" PRIu64 ", \"events_by_kind\": {",
+                c->complete ? "true" : "false", c->events);
     for (int i = 0; i < EVENT_KIND_COUNT; i++)
-        text_put(b, "%s\"%s\": %" PRIu64, i ? ", " : "", event_kind_name((enum event_kind)i),
-                 c->by_kind[i]);
-    text_put(b,
-             "}, \"preemptions\": %" PRIu64 ", \"stray_entries\": %" PRIu64
-             ", \"trap_ticks\": %" PRIu64,
-             c->by_kind[EVENT_PREEMPT], c->by_kind[EVENT_STRAY] - c->trap_ticks, c->trap_ticks);
+        text_format(b, "%s\"%s\": %" PRIu64, i ? ", " : "", event_kind_name((enum event_kind)i),
+                    c->by_kind[i]);
+    text_format(b,
+                "}, \"preemptions\": %" PRIu64 ", \"stray_entries\": %" PRIu64
+                ", \"trap_ticks\": %" PRIu64,
+                c->by_kind[EVENT_PREEMPT], c->by_kind[EVENT_STRAY] - c->trap_ticks, c->trap_ticks);
     put_calls(b, c);
-    text_put(b, ", \"bytes_written\": %" PRIu64 ", \"bytes_output\": %" PRIu64, c->written,
-             c->output);
+    text_format(b, ", \"bytes_written\": %" PRIu64 ", \"bytes_output\": %" PRIu64, c->written,
+                c->output);
     put_string_or_null(b, "schedule_digest", meta->schedule_digest);
     put_string_or_null(b, "verdict", meta->verdict);
     put_string_or_null(b, "strategy", meta->strategy);
     put_string_or_null(b, "patching", meta->patching);
-    text_put(b, ", \"exit_status\": %" PRId32 ", \"seed\": %" PRIu64 "}", meta->exit_status,
-             meta->seed);
+    text_format(b, ", \"exit_status\": %" PRId32 ", \"seed\": %" PRIu64 "}", meta->exit_status,
+                meta->seed);
 }
 
 static void put_merged(struct bytes *b, const struct json *base, const struct json *over);
@@ -213,9 +214,9 @@ static void put_merged(struct bytes *b, const struct json *base, const struct js
 static void put_member(struct bytes *b, bool first, const char *key, const struct json *base,
                        const struct json *over)
 {
-    json_put_text(b, first ? "" : ", ");
+    text_append(b, first ? "" : ", ");
     json_put_string(b, key);
-    json_put_text(b, ": ");
+    text_append(b, ": ");
     if (base && over)
         put_merged(b, base, over);
     else
@@ -233,7 +234,7 @@ static void put_merged(struct bytes *b, const struct json *base, const struct js
         bytes_append(b, over->text, over->text_length);
         return;
     }
-    json_put_text(b, "{");
+    text_append(b, "{");
     for (size_t i = 0; i < base->count; i++) {
         put_member(b, first, base->keys[i], &base->items[i], json_get(over, base->keys[i]));
         first = false;
@@ -244,7 +245,7 @@ static void put_merged(struct bytes *b, const struct json *base, const struct js
         put_member(b, first, over->keys[i], NULL, &over->items[i]);
         first = false;
     }
-    json_put_text(b, "}");
+    text_append(b, "}");
 }
 
 static int merge(struct bytes *base, const char *over, size_t over_length)
@@ -299,31 +300,31 @@ static void put_list(struct bytes *b, const struct json *list)
         const struct json *count = json_get(&list->items[i], "count");
 
         if (name && count && name->kind == JSON_STRING)
-            text_put(b, "%s%s %.*s", i ? ", " : "", name->string, (int)count->text_length,
-                     count->text);
+            text_format(b, "%s%s %.*s", i ? ", " : "", name->string, (int)count->text_length,
+                        count->text);
     }
-    text_put(b, "\n");
+    text_format(b, "\n");
 }
 
 static void put_lines(struct bytes *b, const char *prefix, const struct json *value)
 {
     if (value->kind == JSON_ARRAY) {
-        text_put(b, "%-32s ", prefix);
+        text_format(b, "%-32s ", prefix);
         put_list(b, value);
         return;
     }
     if (value->kind != JSON_OBJECT) {
-        text_put(b, "%-32s ", prefix);
+        text_format(b, "%-32s ", prefix);
         if (value->kind == JSON_STRING)
-            text_put(b, "%s\n", value->string);
+            text_format(b, "%s\n", value->string);
         else
-            text_put(b, "%.*s\n", (int)value->text_length, value->text);
+            text_format(b, "%.*s\n", (int)value->text_length, value->text);
         return;
     }
     for (size_t i = 0; i < value->count; i++) {
         struct bytes name = {0};
 
-        text_put(&name, "%s%s%s%c", prefix, *prefix ? "." : "", value->keys[i], '\0');
+        text_format(&name, "%s%s%s%c", prefix, *prefix ? "." : "", value->keys[i], '\0');
         put_lines(b, (const char *)name.data, &value->items[i]);
         bytes_done(&name);
     }
@@ -360,7 +361,7 @@ int debug_stats(const char *trace, bool json, FILE *out, struct rr_error *error)
         if (!result && !json)
             result = to_lines(&text);
         else if (!result)
-            json_put_text(&text, "\n");
+            text_append(&text, "\n");
         if (result)
             rr_error_set(error, result, "the statistics of %s cannot be used: %s", trace,
                          strerror(-result));

@@ -4,13 +4,13 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include "recorder/base/text.h"
 #include "recorder/debug/text_calls.h"
 #include "recorder/syscalls/syscalls.h"
 #include "recorder/trace/json.h"
@@ -30,29 +30,14 @@ static_assert(sizeof(map_names) / sizeof(map_names[0]) == MAP_OP_KIND_COUNT,
 /* By struct event's counter. */
 static const char *const trapped_names[] = {"ticks trapped", "atomics trapped", "nothing trapped"};
 
-void text_put(struct bytes *b, const char *format, ...)
-{
-    va_list args;
-    char *text;
-    int length;
-
-    va_start(args, format);
-    length = vasprintf(&text, format, args);
-    va_end(args);
-    if (length < 0)
-        abort();
-    bytes_append(b, text, (size_t)length);
-    free(text);
-}
-
 void text_status(struct bytes *b, int32_t status)
 {
     if (WIFEXITED(status))
-        text_put(b, "exit %d", WEXITSTATUS(status));
+        text_format(b, "exit %d", WEXITSTATUS(status));
     else if (WIFSIGNALED(status))
-        text_put(b, "signal %s", syscall_signal_name(WTERMSIG(status)));
+        text_format(b, "signal %s", syscall_signal_name(WTERMSIG(status)));
     else
-        text_put(b, "status 0x%x", (unsigned)status);
+        text_format(b, "status 0x%x", (unsigned)status);
 }
 
 static void call_arguments(const struct event *e, uint64_t ret[6])
@@ -70,7 +55,7 @@ static void put_call(struct bytes *b, const struct event *e)
 
     call_arguments(e, arguments);
     syscall_format(e->before.orig_rax, arguments, NULL, text, sizeof(text));
-    text_put(b, "%s", text);
+    text_format(b, "%s", text);
 }
 
 static void put_result(struct bytes *b, const struct event *e)
@@ -78,7 +63,7 @@ static void put_result(struct bytes *b, const struct event *e)
     char text[64];
 
     syscall_format_result(e->before.orig_rax, (int64_t)e->after.rax, text, sizeof(text));
-    text_put(b, "%s", text);
+    text_format(b, "%s", text);
 }
 
 /* ---- lines ---- */
@@ -88,54 +73,55 @@ static void put_kind_details(struct bytes *b, const struct event *e)
     switch (e->kind) {
     case EVENT_SYSCALL:
     case EVENT_EXEC:
-        text_put(b, " ");
+        text_format(b, " ");
         put_call(b, e);
-        text_put(b, " = ");
+        text_format(b, " = ");
         put_result(b, e);
         if (e->entered)
-            text_put(b, " (was parked)");
+            text_format(b, " (was parked)");
         if (e->child)
-            text_put(b, " [new task %" PRIu32 ", flags 0x%" PRIx64 "]", e->child, e->clone_flags);
+            text_format(b, " [new task %" PRIu32 ", flags 0x%" PRIx64 "]", e->child,
+                        e->clone_flags);
         break;
     case EVENT_ENTRY:
-        text_put(b, " ");
+        text_format(b, " ");
         put_call(b, e);
-        text_put(b, " parked");
+        text_format(b, " parked");
         break;
     case EVENT_PREEMPT:
-        text_put(b, " ip 0x%llx, %s, %zu steps on", e->before.rip,
-                 trapped_names[e->counter < 3 ? e->counter : 2], e->steps + e->move_count);
+        text_format(b, " ip 0x%llx, %s, %zu steps on", e->before.rip,
+                    trapped_names[e->counter < 3 ? e->counter : 2], e->steps + e->move_count);
         break;
     case EVENT_FAULT:
     case EVENT_SIGNAL:
-        text_put(b, " %s at ip 0x%llx", syscall_signal_name(e->signal), e->before.rip);
+        text_format(b, " %s at ip 0x%llx", syscall_signal_name(e->signal), e->before.rip);
         break;
     case EVENT_EXIT:
     case EVENT_END:
-        text_put(b, " ");
+        text_format(b, " ");
         text_status(b, e->status);
         break;
     case EVENT_CHECKSUM:
-        text_put(b, " %016" PRIx64, e->checksum);
+        text_format(b, " %016" PRIx64, e->checksum);
         break;
     case EVENT_BUFFERED:
         text_buffered(b, e);
         break;
     case EVENT_PATCH:
-        text_put(b, " %s, call at 0x%" PRIx64, patch_word_name((enum patch_word)e->patch.word),
-                 e->patch.instruction);
+        text_format(b, " %s, call at 0x%" PRIx64, patch_word_name((enum patch_word)e->patch.word),
+                    e->patch.instruction);
         if (e->patch.by)
-            text_put(b, ", by task %" PRIu32, e->patch.by);
+            text_format(b, ", by task %" PRIu32, e->patch.by);
         break;
     default:
-        text_put(b, " ip 0x%llx", e->after.rip);
+        text_format(b, " ip 0x%llx", e->after.rip);
     }
 }
 
 static void put_prot(struct bytes *b, uint32_t prot)
 {
-    text_put(b, " %c%c%c", prot & PROT_READ ? 'r' : '-', prot & PROT_WRITE ? 'w' : '-',
-             prot & PROT_EXEC ? 'x' : '-');
+    text_format(b, " %c%c%c", prot & PROT_READ ? 'r' : '-', prot & PROT_WRITE ? 'w' : '-',
+                prot & PROT_EXEC ? 'x' : '-');
 }
 
 static void put_maps(struct bytes *b, const struct event *e)
@@ -143,21 +129,22 @@ static void put_maps(struct bytes *b, const struct event *e)
     for (size_t i = 0; i < e->map_count; i++) {
         const struct map_op *m = &e->maps[i];
 
-        text_put(b, "%s%s", i ? "; " : " [", map_names[m->kind]);
+        text_format(b, "%s%s", i ? "; " : " [", map_names[m->kind]);
         if (m->kind == MAP_OP_RESET)
             continue;
-        text_put(b, " %" PRIx64 "-%" PRIx64, m->address, m->address + m->length);
+        text_format(b, " %" PRIx64 "-%" PRIx64, m->address, m->address + m->length);
         if (m->kind == MAP_OP_REMAP)
-            text_put(b, " to %" PRIx64 "-%" PRIx64, m->new_address, m->new_address + m->new_length);
+            text_format(b, " to %" PRIx64 "-%" PRIx64, m->new_address,
+                        m->new_address + m->new_length);
         if (m->kind == MAP_OP_MAP || m->kind == MAP_OP_PROTECT)
             put_prot(b, m->prot);
         if (m->kind == MAP_OP_MAP)
-            text_put(b, "%s", m->flags & MAP_SHARED ? "s" : "p");
+            text_format(b, "%s", m->flags & MAP_SHARED ? "s" : "p");
         if (m->file)
-            text_put(b, " file %" PRIu32 "+0x%" PRIx64, m->file, m->offset);
+            text_format(b, " file %" PRIu32 "+0x%" PRIx64, m->file, m->offset);
     }
     if (e->map_count)
-        text_put(b, "]");
+        text_format(b, "]");
 }
 
 static void put_writes(struct bytes *b, const struct event *e)
@@ -167,20 +154,20 @@ static void put_writes(struct bytes *b, const struct event *e)
     for (size_t i = 0; i < e->write_count; i++)
         total += e->writes[i].length;
     if (e->write_count)
-        text_put(b, " [%zu write%s, %" PRIu64 " bytes:", e->write_count,
-                 e->write_count == 1 ? "" : "s", total);
+        text_format(b, " [%zu write%s, %" PRIu64 " bytes:", e->write_count,
+                    e->write_count == 1 ? "" : "s", total);
     for (size_t i = 0; i < e->write_count && i < SHOWN_WRITES; i++)
-        text_put(b, " %" PRIx64 "+%" PRIu64, e->writes[i].address, e->writes[i].length);
+        text_format(b, " %" PRIx64 "+%" PRIu64, e->writes[i].address, e->writes[i].length);
     if (e->write_count)
-        text_put(b, "%s]", e->write_count > SHOWN_WRITES ? " ..." : "");
+        text_format(b, "%s]", e->write_count > SHOWN_WRITES ? " ..." : "");
     for (size_t i = 0; i < e->file_write_count; i++) {
         const struct event_file_write *w = &e->file_writes[i];
 
         if (w->data)
-            text_put(b, " [file %" PRIu32 ": %" PRIu64 " bytes at %" PRIu64 "]", w->file, w->length,
-                     w->offset);
+            text_format(b, " [file %" PRIu32 ": %" PRIu64 " bytes at %" PRIu64 "]", w->file,
+                        w->length, w->offset);
         else
-            text_put(b, " [file %" PRIu32 ": size %" PRIu64 "]", w->file, w->length);
+            text_format(b, " [file %" PRIu32 ": size %" PRIu64 "]", w->file, w->length);
     }
 }
 
@@ -190,33 +177,33 @@ static void put_output(struct bytes *b, const struct event *e)
 
     if (!e->output.stream)
         return;
-    text_put(b, " [%s %" PRIu64 " bytes: ", e->output.stream == 1 ? "stdout" : "stderr",
-             e->output.length);
+    text_format(b, " [%s %" PRIu64 " bytes: ", e->output.stream == 1 ? "stdout" : "stderr",
+                e->output.length);
     for (uint64_t i = 0; i < shown; i++) {
         uint8_t c = e->output.data[i];
 
         if (c == '\n')
-            text_put(b, "\\n");
+            text_format(b, "\\n");
         else if (c < 0x20 || c >= 0x7f || c == '\\')
-            text_put(b, "\\x%02x", c);
+            text_format(b, "\\x%02x", c);
         else
-            text_put(b, "%c", c);
+            text_format(b, "%c", c);
     }
-    text_put(b, "%s]", shown < e->output.length ? "..." : "");
+    text_format(b, "%s]", shown < e->output.length ? "..." : "");
 }
 
 void text_event(struct bytes *b, const struct event *e)
 {
-    text_put(b, "%s", event_kind_name(e->kind));
+    text_format(b, "%s", event_kind_name(e->kind));
     put_kind_details(b, e);
     put_maps(b, e);
     if (e->kind != EVENT_BUFFERED)
         put_writes(b, e);
     if (e->xstate)
-        text_put(b, " [xstate %" PRIu32 " bytes]", e->xstate_length);
+        text_format(b, " [xstate %" PRIu32 " bytes]", e->xstate_length);
     put_output(b, e);
     if (e->note)
-        text_put(b, " # %s", e->note);
+        text_format(b, " # %s", e->note);
 }
 
 /* ---- JSON ---- */
@@ -228,90 +215,91 @@ static void put_call_json(struct bytes *b, const struct event *e)
     struct bytes call = {0};
 
     call_arguments(e, arguments);
-    text_put(b, ", \"number\": %llu, \"name\": ", e->before.orig_rax);
+    text_format(b, ", \"number\": %llu, \"name\": ", e->before.orig_rax);
     if (row)
         json_put_string(b, row->name);
     else
-        text_put(b, "null");
-    text_put(b, ", \"arguments\": [");
+        text_format(b, "null");
+    text_format(b, ", \"arguments\": [");
     for (int i = 0; i < 6; i++)
-        text_put(b, "%s%" PRIu64, i ? ", " : "", arguments[i]);
-    text_put(b, "], \"text\": ");
+        text_format(b, "%s%" PRIu64, i ? ", " : "", arguments[i]);
+    text_format(b, "], \"text\": ");
     put_call(&call, e);
     bytes_append(&call, "", 1);
     json_put_string(b, (const char *)call.data);
     bytes_done(&call);
     if (e->kind == EVENT_ENTRY)
         return;
-    text_put(b, ", \"result\": %lld, \"entered\": %s", (long long)e->after.rax,
-             e->entered ? "true" : "false");
+    text_format(b, ", \"result\": %lld, \"entered\": %s", (long long)e->after.rax,
+                e->entered ? "true" : "false");
     if (e->child)
-        text_put(b, ", \"child\": %" PRIu32 ", \"clone_flags\": %" PRIu64, e->child,
-                 e->clone_flags);
+        text_format(b, ", \"child\": %" PRIu32 ", \"clone_flags\": %" PRIu64, e->child,
+                    e->clone_flags);
 }
 
 static void put_place_json(struct bytes *b, const struct event *e)
 {
     static const char *const counters[] = {"ticks", "atomics", "none"};
 
-    text_put(b, ", \"counter\": \"%s\", \"steps\": %" PRIu32 ", \"moves\": [",
-             counters[e->counter < 3 ? e->counter : 2], e->steps);
+    text_format(b, ", \"counter\": \"%s\", \"steps\": %" PRIu32 ", \"moves\": [",
+                counters[e->counter < 3 ? e->counter : 2], e->steps);
     for (size_t i = 0; i < e->move_count; i++)
-        text_put(b, "%s%" PRIu64, i ? ", " : "", e->moves[i]);
-    text_put(b, "]");
+        text_format(b, "%s%" PRIu64, i ? ", " : "", e->moves[i]);
+    text_format(b, "]");
 }
 
 static void put_maps_json(struct bytes *b, const struct event *e)
 {
-    text_put(b, ", \"maps\": [");
+    text_format(b, ", \"maps\": [");
     for (size_t i = 0; i < e->map_count; i++) {
         const struct map_op *m = &e->maps[i];
 
-        text_put(b, "%s{\"op\": \"%s\"", i ? ", " : "", map_names[m->kind]);
+        text_format(b, "%s{\"op\": \"%s\"", i ? ", " : "", map_names[m->kind]);
         if (m->kind != MAP_OP_RESET)
-            text_put(b, ", \"address\": %" PRIu64 ", \"length\": %" PRIu64, m->address, m->length);
+            text_format(b, ", \"address\": %" PRIu64 ", \"length\": %" PRIu64, m->address,
+                        m->length);
         if (m->kind == MAP_OP_REMAP)
-            text_put(b, ", \"new_address\": %" PRIu64 ", \"new_length\": %" PRIu64, m->new_address,
-                     m->new_length);
+            text_format(b, ", \"new_address\": %" PRIu64 ", \"new_length\": %" PRIu64,
+                        m->new_address, m->new_length);
         if (m->kind == MAP_OP_MAP || m->kind == MAP_OP_PROTECT)
-            text_put(b, ", \"prot\": %" PRIu32, m->prot);
+            text_format(b, ", \"prot\": %" PRIu32, m->prot);
         if (m->kind == MAP_OP_MAP)
-            text_put(b, ", \"flags\": %" PRIu32 ", \"file\": %" PRIu32 ", \"offset\": %" PRIu64,
-                     m->flags, m->file, m->offset);
-        text_put(b, "}");
+            text_format(b, ", \"flags\": %" PRIu32 ", \"file\": %" PRIu32 ", \"offset\": %" PRIu64,
+                        m->flags, m->file, m->offset);
+        text_format(b, "}");
     }
-    text_put(b, "]");
+    text_format(b, "]");
 }
 
 static void put_writes_json(struct bytes *b, const struct event *e)
 {
-    text_put(b, ", \"writes\": [");
+    text_format(b, ", \"writes\": [");
     for (size_t i = 0; i < e->write_count; i++)
-        text_put(b, "%s{\"address\": %" PRIu64 ", \"length\": %" PRIu64 "}", i ? ", " : "",
-                 e->writes[i].address, e->writes[i].length);
-    text_put(b, "]");
+        text_format(b, "%s{\"address\": %" PRIu64 ", \"length\": %" PRIu64 "}", i ? ", " : "",
+                    e->writes[i].address, e->writes[i].length);
+    text_format(b, "]");
 }
 
 static void put_file_writes_json(struct bytes *b, const struct event *e)
 {
-    text_put(b, ", \"file_writes\": [");
+    text_format(b, ", \"file_writes\": [");
     for (size_t i = 0; i < e->file_write_count; i++) {
         const struct event_file_write *w = &e->file_writes[i];
 
-        text_put(b, "%s{\"file\": %" PRIu32, i ? ", " : "", w->file);
+        text_format(b, "%s{\"file\": %" PRIu32, i ? ", " : "", w->file);
         if (w->data)
-            text_put(b, ", \"offset\": %" PRIu64 ", \"length\": %" PRIu64 "}", w->offset,
-                     w->length);
+            text_format(b, ", \"offset\": %" PRIu64 ", \"length\": %" PRIu64 "}", w->offset,
+                        w->length);
         else
-            text_put(b, ", \"size\": %" PRIu64 "}", w->length);
+            text_format(b, ", \"size\": %" PRIu64 "}", w->length);
     }
-    text_put(b, "]");
+    text_format(b, "]");
 }
 
 void text_event_json(struct bytes *b, const struct event *e)
 {
-    text_put(b, "\"kind\": \"%s\", \"ip\": %llu, \"sp\": %llu", event_kind_name(e->kind),
-             e->before.rip, e->before.rsp);
+    text_format(b, "\"kind\": \"%s\", \"ip\": %llu, \"sp\": %llu", event_kind_name(e->kind),
+                e->before.rip, e->before.rsp);
     if (e->kind == EVENT_SYSCALL || e->kind == EVENT_ENTRY || e->kind == EVENT_EXEC)
         put_call_json(b, e);
     if (e->kind == EVENT_BUFFERED)
@@ -319,19 +307,19 @@ void text_event_json(struct bytes *b, const struct event *e)
     if (e->kind == EVENT_PREEMPT)
         put_place_json(b, e);
     if (e->patch.word)
-        text_put(b,
-                 ", \"decision\": \"%s\", \"instruction\": %" PRIu64 ", \"start\": %" PRIu64
-                 ", \"length\": %" PRIu32 ", \"by\": %" PRIu32,
-                 patch_word_name((enum patch_word)e->patch.word), e->patch.instruction,
-                 e->patch.start, e->patch.length, e->patch.by);
+        text_format(b,
+                    ", \"decision\": \"%s\", \"instruction\": %" PRIu64 ", \"start\": %" PRIu64
+                    ", \"length\": %" PRIu32 ", \"by\": %" PRIu32,
+                    patch_word_name((enum patch_word)e->patch.word), e->patch.instruction,
+                    e->patch.start, e->patch.length, e->patch.by);
     if (e->signal)
-        text_put(b, ", \"signal\": \"%s\"", syscall_signal_name(e->signal));
+        text_format(b, ", \"signal\": \"%s\"", syscall_signal_name(e->signal));
     if (e->kind == EVENT_EXIT || e->kind == EVENT_END)
-        text_put(b, ", \"status\": %" PRId32, e->status);
+        text_format(b, ", \"status\": %" PRId32, e->status);
     if (e->kind == EVENT_CHECKSUM)
-        text_put(b, ", \"checksum\": \"%016" PRIx64 "\"", e->checksum);
+        text_format(b, ", \"checksum\": \"%016" PRIx64 "\"", e->checksum);
     if (e->xstate)
-        text_put(b, ", \"xstate_length\": %" PRIu32, e->xstate_length);
+        text_format(b, ", \"xstate_length\": %" PRIu32, e->xstate_length);
     if (e->map_count)
         put_maps_json(b, e);
     if (e->write_count)
@@ -339,10 +327,10 @@ void text_event_json(struct bytes *b, const struct event *e)
     if (e->file_write_count)
         put_file_writes_json(b, e);
     if (e->output.stream)
-        text_put(b, ", \"output\": {\"stream\": %d, \"length\": %" PRIu64 "}", e->output.stream,
-                 e->output.length);
+        text_format(b, ", \"output\": {\"stream\": %d, \"length\": %" PRIu64 "}", e->output.stream,
+                    e->output.length);
     if (e->note) {
-        text_put(b, ", \"note\": ");
+        text_format(b, ", \"note\": ");
         json_put_string(b, e->note);
     }
 }

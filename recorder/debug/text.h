@@ -7,8 +7,6 @@
 #include "recorder/base/bytes.h"
 #include "recorder/events/event.h"
 
-void text_put(struct bytes *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
 /* "syscall read(3, 0x7ffe..., 10) = 5 [1 write, 5 bytes: ...]": all of an event but its number,
  * clock, task and ticks. */
 void text_event(struct bytes *b, const struct event *event);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "include/rrtest/recorder_page.h"
+#include "recorder/base/text.h"
 #include "recorder/debug/text.h"
 #include "recorder/events/ring.h"
 #include "recorder/syscalls/syscalls.h"
@@ -37,9 +38,9 @@ void text_buffered(struct bytes *b, const struct event *e)
 
     for (bool first = true; next_of(e, &at, &call); first = false) {
         format(&call, text, result);
-        text_put(b, "%s%s = %s", first ? " " : "; ", text, result);
+        text_format(b, "%s%s = %s", first ? " " : "; ", text, result);
         if (ring_call_count(&call) > 1)
-            text_put(b, " (%" PRIu64 " times)", ring_call_count(&call));
+            text_format(b, " (%" PRIu64 " times)", ring_call_count(&call));
     }
 }
 
@@ -49,27 +50,27 @@ void text_buffered_json(struct bytes *b, const struct event *e)
     struct ring_call call;
     uint64_t at = 0;
 
-    text_put(b, ", \"calls\": [");
+    text_format(b, ", \"calls\": [");
     for (bool first = true; next_of(e, &at, &call); first = false) {
         const struct syscall_row *row = syscall_row_by_number(call.number);
 
         format(&call, text, result);
-        text_put(b, "%s{\"number\": %u, \"name\": ", first ? "" : ", ", call.number);
+        text_format(b, "%s{\"number\": %u, \"name\": ", first ? "" : ", ", call.number);
         if (row)
             json_put_string(b, row->name);
         else
-            text_put(b, "null");
-        text_put(b, ", \"arguments\": [");
+            text_format(b, "null");
+        text_format(b, ", \"arguments\": [");
         for (int i = 0; i < 6; i++)
-            text_put(b, "%s%" PRIu64, i ? ", " : "", call.arguments[i]);
-        text_put(b, "], \"text\": ");
+            text_format(b, "%s%" PRIu64, i ? ", " : "", call.arguments[i]);
+        text_format(b, "], \"text\": ");
         json_put_string(b, text);
-        text_put(b, ", \"result\": %" PRId64, call.result);
+        text_format(b, ", \"result\": %" PRId64, call.result);
         if (ring_call_count(&call) > 1)
-            text_put(b, ", \"times\": %" PRIu64, ring_call_count(&call));
-        text_put(b, "}");
+            text_format(b, ", \"times\": %" PRIu64, ring_call_count(&call));
+        text_format(b, "}");
     }
-    text_put(b, "]");
+    text_format(b, "]");
 }
 
 size_t text_buffered_count(const struct event *e, uint64_t *by_number, size_t limit)

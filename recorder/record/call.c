@@ -422,8 +422,6 @@ void call_entry(struct session *s, struct task *t)
     bytes_clear(&c->buffer);
     c->borrowed[0].fd = c->borrowed[1].fd = -1;
     c->active = true;
-    c->stop_lost = t->entry_lost;
-    t->entry_lost = false;
     c->deadline = UINT64_MAX;
     c->before = t->regs;
     c->nr = c->run_nr = t->regs.orig_rax;
@@ -435,6 +433,11 @@ void call_entry(struct session *s, struct task *t)
     c->args[5] = t->regs.r9;
     memcpy(c->run_args, c->args, sizeof(c->args));
     c->row = syscall_row_by_number(c->nr);
+    if (t->entry_lost) {
+        t->entry_lost = false;
+        if (call_reenter(s, t, c) < 0)
+            return;
+    }
     s->result->statistics.syscalls_total++;
     clock_advance(s->clock, CLOCK_NS_PER_CALL);
     t->cpu_ns += CLOCK_NS_PER_CALL;

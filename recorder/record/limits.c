@@ -16,6 +16,7 @@
 
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
+#include "recorder/base/text.h"
 #include "recorder/record/buffered.h"
 #include "recorder/record/place.h"
 #include "recorder/record/start.h"
@@ -212,8 +213,7 @@ static char *headline(uint64_t used, uint64_t files, uint64_t own, uint64_t limi
         format_size(own, c, sizeof(c));
         snprintf(parts, sizeof(parts), ", %s of it by the recorder for output and trace", c);
     }
-    if (asprintf(&text, "memory: %s used%s, the limit is %s (limits.memory)", a, parts, b) < 0)
-        abort();
+    text = text_make("memory: %s used%s, the limit is %s (limits.memory)", a, parts, b);
     return text;
 }
 

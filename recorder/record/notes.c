@@ -6,20 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/base/text.h"
 #include "recorder/record/place.h"
 
 void notes_add(struct session *s, const char *format, ...)
 {
     struct record_result *r = s->result;
-    char *text = NULL;
     va_list args;
-    int length;
+    char *text;
 
     va_start(args, format);
-    length = vasprintf(&text, format, args);
+    text = text_make_list(format, args);
     va_end(args);
-    if (length < 0)
-        abort();
     for (size_t i = 0; i < r->note_count; i++) {
         if (strcmp(r->notes[i], text) == 0) {
             free(text);

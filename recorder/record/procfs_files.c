@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "recorder/base/log.h"
+#include "recorder/base/text.h"
 #include "recorder/record/file_facts.h"
 #include "recorder/record/procfs_space.h"
 
@@ -177,13 +178,13 @@ static void make_syscall(const struct procfs_request *r, struct bytes *ret)
     const struct call *c = t ? &t->call : NULL;
 
     if (!t || t == r->reader || t->state == TASK_READY || !c->active) {
-        procfs_print(ret, "running\n");
+        text_format(ret, "running\n");
         return;
     }
-    procfs_print(ret, "%lu", (unsigned long)c->nr);
+    text_format(ret, "%lu", (unsigned long)c->nr);
     for (int i = 0; i < 6; i++)
-        procfs_print(ret, " 0x%lx", (unsigned long)c->args[i]);
-    procfs_print(ret, " 0x%lx 0x%lx\n", (unsigned long)c->before.rsp, (unsigned long)c->before.rip);
+        text_format(ret, " 0x%lx", (unsigned long)c->args[i]);
+    text_format(ret, " 0x%lx 0x%lx\n", (unsigned long)c->before.rsp, (unsigned long)c->before.rip);
 }
 
 static void make_empty(const struct procfs_request *r, struct bytes *ret)
@@ -203,19 +204,19 @@ static void make_reaper_command(const struct procfs_request *r, struct bytes *re
 static void make_zero(const struct procfs_request *r, struct bytes *ret)
 {
     (void)r;
-    procfs_print(ret, "0");
+    text_format(ret, "0");
 }
 
 static void make_zero_line(const struct procfs_request *r, struct bytes *ret)
 {
     (void)r;
-    procfs_print(ret, "0\n");
+    text_format(ret, "0\n");
 }
 
 static void make_personality(const struct procfs_request *r, struct bytes *ret)
 {
     (void)r; /* ADDR_NO_RANDOMIZE is our doing */
-    procfs_print(ret, "00000000\n");
+    text_format(ret, "00000000\n");
 }
 
 static void make_counters(const struct procfs_request *r, struct bytes *ret)
@@ -316,7 +317,7 @@ static void make_node_meminfo(const struct procfs_request *r, struct bytes *ret)
 static void make_frequency(const struct procfs_request *r, struct bytes *ret)
 {
     (void)r; /* in kHz, as /proc/cpuinfo says */
-    procfs_print(ret, "2000000\n");
+    text_format(ret, "2000000\n");
 }
 
 static void make_cpuinfo(const struct procfs_request *r, struct bytes *ret)
@@ -327,7 +328,7 @@ static void make_cpuinfo(const struct procfs_request *r, struct bytes *ret)
 static void make_entropy(const struct procfs_request *r, struct bytes *ret)
 {
     (void)r;
-    procfs_print(ret, "256\n");
+    text_format(ret, "256\n");
 }
 
 static void make_uuid(const struct procfs_request *r, struct bytes *ret)
@@ -344,7 +345,7 @@ static void make_uuid(const struct procfs_request *r, struct bytes *ret)
 static void make_two_processors(const struct procfs_request *r, struct bytes *ret)
 {
     (void)r; /* as sched_getaffinity says */
-    procfs_print(ret, "0-1\n");
+    text_format(ret, "0-1\n");
 }
 
 /* ---- the table ----------------------------------------------------------------------------- */

@@ -2,29 +2,15 @@
  * fs/proc/task_mmu.c. */
 #include "recorder/record/procfs_text.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "recorder/base/text.h"
+
 #define NAME_COLUMN 73 /* show_vma_header_prefix(), seq_pad() */
 #define KIB(bytes) ((unsigned long)((bytes) >> 10))
-
-void procfs_print(struct bytes *ret, const char *format, ...)
-{
-    char *text = NULL;
-    va_list args;
-    int length;
-
-    va_start(args, format);
-    length = vasprintf(&text, format, args);
-    va_end(args);
-    if (length < 0)
-        abort();
-    bytes_append(ret, text, (size_t)length);
-    free(text);
-}
 
 static bool same_name(const char *a, const char *b)
 {
@@ -63,7 +49,7 @@ static void put_name(struct bytes *ret, const char *name)
 {
     for (; *name; name++) {
         if (*name == '\n')
-            procfs_print(ret, "\\%03o", *name);
+            text_format(ret, "\\%03o", *name);
         else
             bytes_append(ret, name, 1);
     }
@@ -73,11 +59,11 @@ static void put_header(struct bytes *ret, const struct procfs_mapping *m)
 {
     size_t from = ret->length;
 
-    procfs_print(ret, "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu ", (unsigned long)m->start,
-                 (unsigned long)m->end, m->prot & PROT_READ ? 'r' : '-',
-                 m->prot & PROT_WRITE ? 'w' : '-', m->prot & PROT_EXEC ? 'x' : '-',
-                 m->flags & MAP_SHARED ? 's' : 'p', (unsigned long)m->offset, m->device_major,
-                 m->device_minor, (unsigned long)m->inode);
+    text_format(ret, "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu ", (unsigned long)m->start,
+                (unsigned long)m->end, m->prot & PROT_READ ? 'r' : '-',
+                m->prot & PROT_WRITE ? 'w' : '-', m->prot & PROT_EXEC ? 'x' : '-',
+                m->flags & MAP_SHARED ? 's' : 'p', (unsigned long)m->offset, m->device_major,
+                m->device_minor, (unsigned long)m->inode);
     if (m->name) {
         while (ret->length - from < NAME_COLUMN)
             bytes_append(ret, " ", 1);
@@ -127,8 +113,8 @@ static void put_sizes(struct bytes *ret, uint64_t rss, uint64_t clean, uint64_t 
     };
 
     for (size_t i = 0; i < sizeof(line) / sizeof(*line); i++)
-        procfs_print(ret, "%s:%*lu kB\n", line[i].name, (int)(23 - strlen(line[i].name)),
-                     KIB(line[i].value));
+        text_format(ret, "%s:%*lu kB\n", line[i].name, (int)(23 - strlen(line[i].name)),
+                    KIB(line[i].value));
 }
 
 struct totals {
@@ -156,13 +142,13 @@ void procfs_text_smaps(struct bytes *ret, const struct procfs_mapping *mapping, 
 
         add_totals(&t, m);
         put_header(ret, m);
-        procfs_print(ret, "Size:%19lu kB\nKernelPageSize:%9d kB\nMMUPageSize:%12d kB\n",
-                     KIB(m->end - m->start), 4, 4);
+        text_format(ret, "Size:%19lu kB\nKernelPageSize:%9d kB\nMMUPageSize:%12d kB\n",
+                    KIB(m->end - m->start), 4, 4);
         put_sizes(ret, t.rss, t.clean, t.shared, t.anonymous);
-        procfs_print(ret, "THPeligible:%12d\nVmFlags: %s%s%s%smr mw me %s\n", 0,
-                     m->prot & PROT_READ ? "rd " : "", m->prot & PROT_WRITE ? "wr " : "",
-                     m->prot & PROT_EXEC ? "ex " : "", m->flags & MAP_SHARED ? "sh " : "",
-                     m->flags & MAP_GROWSDOWN ? "gd " : "");
+        text_format(ret, "THPeligible:%12d\nVmFlags: %s%s%s%smr mw me %s\n", 0,
+                    m->prot & PROT_READ ? "rd " : "", m->prot & PROT_WRITE ? "wr " : "",
+                    m->prot & PROT_EXEC ? "ex " : "", m->flags & MAP_SHARED ? "sh " : "",
+                    m->flags & MAP_GROWSDOWN ? "gd " : "");
     }
 }
 
@@ -187,7 +173,7 @@ void procfs_text_numa_maps(struct bytes *ret, const struct procfs_mapping *mappi
         const struct procfs_mapping *m = &mapping[i];
         uint64_t pages = resident(m) / 4096;
 
-        procfs_print(ret, "%08lx default", (unsigned long)m->start);
+        text_format(ret, "%08lx default", (unsigned long)m->start);
         if (m->name && m->name[0] == '/') {
             bytes_append(ret, " file=", 6);
             put_name(ret, m->name);
@@ -197,9 +183,8 @@ void procfs_text_numa_maps(struct bytes *ret, const struct procfs_mapping *mappi
             bytes_append(ret, " stack", 6);
         }
         if (pages > 0)
-            procfs_print(ret, " %s=%lu active=0 N0=%lu kernelpagesize_kB=4",
-                         is_file(m) ? "mapped" : "anon", (unsigned long)pages,
-                         (unsigned long)pages);
+            text_format(ret, " %s=%lu active=0 N0=%lu kernelpagesize_kB=4",
+                        is_file(m) ? "mapped" : "anon", (unsigned long)pages, (unsigned long)pages);
         bytes_append(ret, "\n", 1);
     }
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/base/text.h"
+
 #define TICKS_PER_SECOND 100u
 #define NS_PER_TICK 10000000u
 
@@ -14,13 +16,13 @@ void procfs_text_uptime(struct bytes *ret, const struct procfs_system_facts *fac
     unsigned long ticks = facts->up_ns / NS_PER_TICK;
     unsigned long idle = (facts->up_ns * 2 - facts->cpu_ns) / NS_PER_TICK;
 
-    procfs_print(ret, "%lu.%02lu %lu.%02lu\n", ticks / TICKS_PER_SECOND, ticks % TICKS_PER_SECOND,
-                 idle / TICKS_PER_SECOND, idle % TICKS_PER_SECOND);
+    text_format(ret, "%lu.%02lu %lu.%02lu\n", ticks / TICKS_PER_SECOND, ticks % TICKS_PER_SECOND,
+                idle / TICKS_PER_SECOND, idle % TICKS_PER_SECOND);
 }
 
 void procfs_text_loadavg(struct bytes *ret, const struct procfs_system_facts *facts)
 {
-    procfs_print(ret, "0.00 0.00 0.00 1/%u %d\n", facts->tasks, facts->last_pid);
+    text_format(ret, "0.00 0.00 0.00 1/%u %d\n", facts->tasks, facts->last_pid);
 }
 
 /* Two processors, as everywhere in a run; all work was done by the first. */
@@ -28,14 +30,14 @@ void procfs_text_stat(struct bytes *ret, const struct procfs_system_facts *facts
 {
     unsigned long up = facts->up_ns / NS_PER_TICK, used = facts->cpu_ns / NS_PER_TICK;
 
-    procfs_print(ret,
-                 "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n"
-                 "cpu0 %lu 0 0 %lu 0 0 0 0 0 0\n"
-                 "cpu1 0 0 0 %lu 0 0 0 0 0 0\n"
-                 "intr 0\nctxt 0\nbtime %lu\nprocesses %u\nprocs_running 1\nprocs_blocked 0\n"
-                 "softirq 0 0 0 0 0 0 0 0 0 0 0\n",
-                 used, up * 2 - used, used, up - used, up, (unsigned long)facts->boot_seconds,
-                 facts->processes);
+    text_format(ret,
+                "cpu  %lu 0 0 %lu 0 0 0 0 0 0\n"
+                "cpu0 %lu 0 0 %lu 0 0 0 0 0 0\n"
+                "cpu1 0 0 0 %lu 0 0 0 0 0 0\n"
+                "intr 0\nctxt 0\nbtime %lu\nprocesses %u\nprocs_running 1\nprocs_blocked 0\n"
+                "softirq 0 0 0 0 0 0 0 0 0 0 0\n",
+                used, up * 2 - used, used, up - used, up, (unsigned long)facts->boot_seconds,
+                facts->processes);
 }
 
 static const struct {
@@ -62,8 +64,8 @@ void procfs_edit_meminfo(struct bytes *ret, const char *text)
         bool pages = strncmp(text, "HugePages_", 10) == 0;
 
         if (text[key] == ':')
-            procfs_print(ret, "%.*s:%*lu%s\n", (int)key, text, key < 15 ? (int)(23 - key) : 8,
-                         memory_value(text, key), pages ? "" : " kB");
+            text_format(ret, "%.*s:%*lu%s\n", (int)key, text, key < 15 ? (int)(23 - key) : 8,
+                        memory_value(text, key), pages ? "" : " kB");
         text += length;
         text += *text == '\n';
     }
@@ -76,8 +78,8 @@ void procfs_edit_node_meminfo(struct bytes *ret, const char *text)
         size_t key = before < length ? strcspn(text + before, ":\n") : 0;
 
         if (text[before + key] == ':')
-            procfs_print(ret, "%.*s:%15lu%s\n", (int)(before + key), text,
-                         memory_value(text + before, key), text[length - 1] == 'B' ? " kB" : "");
+            text_format(ret, "%.*s:%15lu%s\n", (int)(before + key), text,
+                        memory_value(text + before, key), text[length - 1] == 'B' ? " kB" : "");
         text += length;
         text += *text == '\n';
     }
@@ -91,7 +93,7 @@ void procfs_edit_cpuinfo(struct bytes *ret, const char *text)
         const char *colon = memchr(text, ':', length);
 
         if (strncmp(text, "cpu MHz", 7) == 0 && colon)
-            procfs_print(ret, "%.*s: 2000.000", (int)(colon - text), text);
+            text_format(ret, "%.*s: 2000.000", (int)(colon - text), text);
         else
             bytes_append(ret, text, length);
         text += length;

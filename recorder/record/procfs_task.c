@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/base/text.h"
+
 /* ---- status: one "Key:\tvalue" per line ----------------------------------------------------- */
 
 static const char *state_name(char state)
@@ -87,13 +89,13 @@ static void put_special(struct bytes *ret, const struct status_line *line, const
     const char *slash;
 
     if (strcmp(line->key, "State") == 0) {
-        procfs_print(ret, "%s", state_name(facts->state));
+        text_format(ret, "%s", state_name(facts->state));
     } else if (strcmp(line->key, "NoNewPrivs") == 0) {
-        procfs_print(ret, "%.*s", (int)length, facts->hide_no_new_privileges ? "0" : value);
+        text_format(ret, "%.*s", (int)length, facts->hide_no_new_privileges ? "0" : value);
     } else {
         slash = memchr(value, '/', length);
-        procfs_print(ret, "%lu%.*s", (unsigned long)facts->queued,
-                     slash ? (int)(value + length - slash) : 0, slash ? slash : "");
+        text_format(ret, "%lu%.*s", (unsigned long)facts->queued,
+                    slash ? (int)(value + length - slash) : 0, slash ? slash : "");
     }
 }
 
@@ -106,19 +108,19 @@ static void put_value(struct bytes *ret, const struct status_line *line, const c
 
     switch (line->kind) {
     case STATUS_CONSTANT:
-        procfs_print(ret, "%s", line->constant);
+        text_format(ret, "%s", line->constant);
         return;
     case STATUS_NUMBER:
         memcpy(&number, at, sizeof(number));
-        procfs_print(ret, "%d", number);
+        text_format(ret, "%d", number);
         return;
     case STATUS_SIGNALS:
         memcpy(&wide, at, sizeof(wide));
-        procfs_print(ret, "%016lx", (unsigned long)wide);
+        text_format(ret, "%016lx", (unsigned long)wide);
         return;
     case STATUS_KIB:
         memcpy(&wide, at, sizeof(wide));
-        procfs_print(ret, "%8lu kB", (unsigned long)wide);
+        text_format(ret, "%8lu kB", (unsigned long)wide);
         return;
     case STATUS_SPECIAL:
         put_special(ret, line, value, length, facts);
@@ -200,16 +202,16 @@ void procfs_edit_stat(struct bytes *ret, const char *text, const struct procfs_t
     for (size_t i = 0; facts->hide_memory && i < sizeof(stat_address); i++)
         set_field(field, stat_address[i], 0);
     for (int i = 3; i <= count; i++)
-        procfs_print(ret, " %s", field[i]);
+        text_format(ret, " %s", field[i]);
     bytes_append(ret, "\n", 1);
 }
 
 void procfs_text_statm(struct bytes *ret, const struct procfs_memory *m)
 {
-    procfs_print(ret, "%lu %lu %lu %lu 0 %lu 0\n", (unsigned long)(m->total / 4),
-                 (unsigned long)(m->resident / 4),
-                 (unsigned long)((m->resident_file + m->resident_shared) / 4),
-                 (unsigned long)(m->program / 4), (unsigned long)((m->data + m->stack) / 4));
+    text_format(ret, "%lu %lu %lu %lu 0 %lu 0\n", (unsigned long)(m->total / 4),
+                (unsigned long)(m->resident / 4),
+                (unsigned long)((m->resident_file + m->resident_shared) / 4),
+                (unsigned long)(m->program / 4), (unsigned long)((m->data + m->stack) / 4));
 }
 
 void procfs_edit_auxv(struct bytes *ret, const void *data, size_t length)
@@ -243,7 +245,7 @@ void procfs_edit_mountinfo(struct bytes *ret, const char *text,
                 device_minor = numbers->device(numbers->context, device_minor);
             id = numbers->mount(numbers->context, id);
             parent = numbers->mount(numbers->context, parent);
-            procfs_print(ret, "%lu %lu %u:%u", id, parent, device_major, device_minor);
+            text_format(ret, "%lu %lu %u:%u", id, parent, device_major, device_minor);
         }
         bytes_append(ret, text + rest, length - (size_t)rest);
         text += length;
@@ -262,10 +264,10 @@ void procfs_edit_fdinfo(struct bytes *ret, const char *text, uint64_t inode,
         unsigned long value;
 
         if (sscanf(text, "mnt_id:\t%lu", &value) == 1)
-            procfs_print(ret, "mnt_id:\t%lu",
-                         (unsigned long)numbers->mount(numbers->context, value));
+            text_format(ret, "mnt_id:\t%lu",
+                        (unsigned long)numbers->mount(numbers->context, value));
         else if (inode && strncmp(text, "ino:\t", 5) == 0)
-            procfs_print(ret, "ino:\t%lu", (unsigned long)inode);
+            text_format(ret, "ino:\t%lu", (unsigned long)inode);
         else
             bytes_append(ret, text, length);
         text += length;

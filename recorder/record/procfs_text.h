@@ -100,7 +100,4 @@ void procfs_edit_counters(struct bytes *ret, const char *text);
 /* An RFC 9562 version 4 UUID and a newline from 16 random bytes. */
 void procfs_text_uuid(struct bytes *ret, const uint8_t random[16]);
 
-/* printf onto the end of the buffer. */
-void procfs_print(struct bytes *ret, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
 #endif

@@ -1,5 +1,6 @@
 /* Objects of a run: creation, lookup, release. No policy. */
 #include "include/rrtest/recorder_page.h"
+#include "recorder/base/text.h"
 #include "recorder/record/buffered.h"
 #include "recorder/record/session.h"
 
@@ -145,12 +146,7 @@ void session_sweep(struct session *s)
 /* Names a task by how it came about, whatever the order in which tasks are made. */
 static char *role_of_child(struct task *parent)
 {
-    char *role;
-
-    if ((parent ? asprintf(&role, "%s.%u", parent->role, ++parent->children)
-                : asprintf(&role, "0")) < 0)
-        abort();
-    return role;
+    return parent ? text_make("%s.%u", parent->role, ++parent->children) : text_copy("0");
 }
 
 struct task *session_task_new(struct session *s, struct task *parent, pid_t tid,

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/base/text.h"
 #include "recorder/record/traps.h"
 #include "recorder/stacks/stacks.h"
 #include "recorder/stacks/unwind.h"
@@ -72,18 +73,8 @@ static char *state_of(const struct task *t)
 
     if (t->call.active)
         syscall_format(t->call.nr, t->call.args, NULL, call, sizeof(call));
-    if (asprintf(&text, "%s%s%s", doing(t), call[0] ? " " : "", call) < 0)
-        abort();
+    text = text_make("%s%s%s", doing(t), call[0] ? " " : "", call);
     return text;
-}
-
-static char *copy_text(const char *text)
-{
-    char *copy = strdup(text);
-
-    if (!copy)
-        abort();
-    return copy;
 }
 
 static void read_task(struct unwinder *u, struct stack_list *list, struct task *t, const char *how)
@@ -103,9 +94,9 @@ static void read_task(struct unwinder *u, struct stack_list *list, struct task *
     stack = stacks_add_task(list);
     stack->pid = t->process->pid;
     stack->tid = t->ns_tid;
-    stack->role = copy_text(t->role);
-    stack->name = t->name[0] ? copy_text(t->name) : NULL;
-    stack->state = how ? copy_text(how) : state_of(t);
+    stack->role = text_copy(t->role);
+    stack->name = t->name[0] ? text_copy(t->name) : NULL;
+    stack->state = how ? text_copy(how) : state_of(t);
     registers.rip = traps_original_ip(t, &exact);
     unwinder_read(u, &source, &registers, stack);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/base/text.h"
 #include "recorder/images/image.h"
 #include "recorder/replay/session.h"
 #include "recorder/stacks/stacks.h"
@@ -125,15 +126,6 @@ static uint64_t original_ip(struct view *v, uint64_t ip)
     return where.original + (ip - address);
 }
 
-static char *copy_text(const char *text)
-{
-    char *copy = strdup(text);
-
-    if (!copy)
-        abort();
-    return copy;
-}
-
 static void read_task(struct view *v, struct unwinder *u, struct stack_list *list)
 {
     struct replay_task *t = v->task;
@@ -149,9 +141,9 @@ static void read_task(struct view *v, struct unwinder *u, struct stack_list *lis
     stack = stacks_add_task(list);
     stack->pid = t->pid;
     stack->tid = t->ns_tid;
-    stack->role = copy_text(t->role ? t->role : "0");
+    stack->role = text_copy(t->role ? t->role : "0");
     stack->is_cause = v->r->event->task == t->id;
-    stack->state = copy_text(t->parked ? "waits in a system call" : "runs");
+    stack->state = text_copy(t->parked ? "waits in a system call" : "runs");
     registers.rip = original_ip(v, registers.rip);
     unwinder_read(u, &source, &registers, stack);
 }

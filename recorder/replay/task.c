@@ -9,6 +9,7 @@
 #include <sys/ptrace.h>
 
 #include "include/rrtest/recorder_page.h"
+#include "recorder/base/text.h"
 #include "recorder/replay/session.h"
 #include "recorder/tracee/processor.h"
 
@@ -97,8 +98,7 @@ int replay_task_clone(struct replay_session *r, struct replay_task *parent, uint
         return replay_failed(r, error, "the new task %u cannot be made: %s", id, strerror(-error));
     t = replay_task_new(r, id);
     t->tid = tid;
-    if (asprintf(&t->role, "%s.%u", parent->role ? parent->role : "0", ++parent->children) < 0)
-        abort();
+    t->role = text_make("%s.%u", parent->role ? parent->role : "0", ++parent->children);
     t->ns_tid = (int32_t)r->event->after.rax;
     t->pid = clone_flags & CLONE_THREAD ? parent->pid : t->ns_tid;
     t->armed = parent->armed;

@@ -1,5 +1,5 @@
-/* Separate debug files, from the local tree only: libdwfl's own search may ask the network. The
- * places are gdb's (info "(gdb) Separate Debug Files"). */
+/* Sessions of libdwfl, and separate debug files from the local tree only: libdwfl's own search may
+ * ask the network. The places are gdb's (info "(gdb) Separate Debug Files"). */
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,8 @@
 #include <elfutils/libdwelf.h>
 
 #include "recorder/base/file.h"
-#include "recorder/stacks/modules.h"
+#include "recorder/base/text.h"
+#include "recorder/stacks/names.h"
 
 #define DEBUG_TREE "/usr/lib/debug"
 #define ID_MAX 64
@@ -127,9 +128,7 @@ static int try_link(const char *file, const char *link, const struct build_id *i
     for (size_t i = 0; i < sizeof(before) / sizeof(*before) && fd < 0; i++) {
         char *path;
 
-        if (asprintf(&path, "%s%.*s/%s%s", before[i], (int)(slash - file), file, between[i], link) <
-            0)
-            abort();
+        path = text_make("%s%.*s/%s%s", before[i], (int)(slash - file), file, between[i], link);
         fd = strcmp(path, file) != 0 ? try_file(path, id, checksum) : -1;
         free(path);
     }
@@ -138,8 +137,8 @@ static int try_link(const char *file, const char *link, const struct build_id *i
 
 /* file: the module's own path. link NULL: it has no .gnu_debuglink. An absolute link is what the
  * debug data share with others' (dwz). */
-int debug_file_find(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr base,
-                    const char *file, const char *link, GElf_Word checksum, char **ret_name)
+static int find_debug_file(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr base,
+                           const char *file, const char *link, GElf_Word checksum, char **ret_name)
 {
     struct build_id id = id_of_module(module);
     int fd;
@@ -153,4 +152,40 @@ int debug_file_find(Dwfl_Module *module, void **user, const char *name, Dwarf_Ad
     if (fd < 0 && link)
         fd = try_link(file ? file : name, link, &id, checksum);
     return fd;
+}
+
+static int find_no_file(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr base,
+                        char **ret_name, Elf **ret_elf)
+{
+    (void)module;
+    (void)user;
+    (void)name;
+    (void)base;
+    (void)ret_name;
+    (void)ret_elf;
+    return -1;
+}
+
+Dwfl *names_begin(void)
+{
+    static const Dwfl_Callbacks callbacks = {
+        .find_elf = find_no_file,
+        .find_debuginfo = find_debug_file,
+    };
+
+    return dwfl_begin(&callbacks);
+}
+
+Dwfl_Module *names_report(Dwfl *dwfl, const char *path, int fd, uint64_t bias)
+{
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    Dwfl_Module *module;
+
+    if (own < 0)
+        return NULL;
+    /* on success the descriptor is dwfl's */
+    module = dwfl_report_elf(dwfl, path, path, own, bias, true);
+    if (!module)
+        close(own);
+    return module;
 }

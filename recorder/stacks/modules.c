@@ -13,23 +13,6 @@
 #include "recorder/base/file.h"
 #include "recorder/base/types.h"
 
-static int no_elf(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr base, char **file,
-                  Elf **elf)
-{
-    (void)module;
-    (void)user;
-    (void)name;
-    (void)base;
-    (void)file;
-    (void)elf;
-    return -1;
-}
-
-static const Dwfl_Callbacks callbacks = {
-    .find_elf = no_elf,
-    .find_debuginfo = debug_file_find,
-};
-
 /* ---- one file -------------------------------------------------------------------------------- */
 
 static bool map_file(struct module *m, int fd)
@@ -106,17 +89,9 @@ static bool read_headers(struct module *m, uint64_t start, uint64_t offset)
 
 static bool open_module(Dwfl *dwfl, struct module *m, int fd, uint64_t start, uint64_t offset)
 {
-    int own;
-
     if (!map_file(m, fd) || !read_headers(m, start, offset))
         return false;
-    own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    if (own < 0)
-        return false;
-    /* on success the descriptor is dwfl's */
-    m->dwfl = dwfl_report_elf(dwfl, m->path, m->path, own, m->bias, true);
-    if (!m->dwfl)
-        close(own);
+    m->dwfl = names_report(dwfl, m->path, fd, m->bias);
     return m->dwfl != NULL;
 }
 
@@ -156,7 +131,7 @@ void modules_open(struct modules *m, const struct unwind_source *source)
     const struct maps *maps = source->maps;
 
     memset(m, 0, sizeof(*m));
-    m->dwfl = dwfl_begin(&callbacks);
+    m->dwfl = names_begin();
     m->module = calloc(maps->count + 1, sizeof(*m->module));
     if (!m->module)
         abort();
@@ -188,6 +163,11 @@ struct module *modules_find(const struct modules *m, uint64_t address)
         if (address >= m->module[i].start && address < m->module[i].end)
             return &m->module[i];
     return NULL;
+}
+
+struct names_file module_names(const struct module *m)
+{
+    return (struct names_file){m->dwfl, m->path, m->bias};
 }
 
 const uint8_t *module_constant(const struct module *m, uint64_t address, size_t *ret_length)

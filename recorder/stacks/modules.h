@@ -2,10 +2,10 @@
 #ifndef RECORDER_STACKS_MODULES_H
 #define RECORDER_STACKS_MODULES_H
 
-#include <elfutils/libdwfl.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "recorder/stacks/names.h"
 #include "recorder/stacks/unwind.h"
 
 #define MODULE_SEGMENTS_MAX 32
@@ -41,15 +41,7 @@ const uint8_t *module_constant(const struct module *m, uint64_t address, size_t 
 /* Does a segment that holds code have this address? */
 bool module_has_code(const struct module *m, uint64_t address);
 
-/* debug_file.c: dwfl's find_debuginfo. */
-int debug_file_find(Dwfl_Module *module, void **user, const char *name, Dwarf_Addr base,
-                    const char *file, const char *link, GElf_Word checksum, char **ret_name);
-
-/* names.c: the start of the function that has this address, by the symbols; 0: not known. */
-uint64_t names_function_start(const struct module *m, uint64_t inside);
-/* append the frame of this address, inlined ones first. inside: an address within the
- * instruction meant. with_names false: only what costs nothing. */
-void names_append(struct task_stack *task, const struct module *m, uint64_t address,
-                  uint64_t inside, bool with_names);
+/* What names.h takes; the module must outlive it. */
+struct names_file module_names(const struct module *m);
 
 #endif

@@ -1,19 +1,12 @@
-/* What a place in a file is called: function, source line, and the functions inlined there. */
+/* Debug data first, then symbols. */
+#include "recorder/stacks/names.h"
+
 #include <demangle.h>
 #include <dwarf.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "recorder/stacks/modules.h"
-
-static char *copy_text(const char *text)
-{
-    char *copy = text ? strdup(text) : NULL;
-
-    if (text && !copy)
-        abort();
-    return copy;
-}
+#include "recorder/base/text.h"
 
 /* C++ and Rust, by their mangled names' prefixes: the demangler takes many a C name for a type. */
 static char *readable(const char *symbol)
@@ -22,7 +15,7 @@ static char *readable(const char *symbol)
 
     if (symbol && (strncmp(symbol, "_Z", 2) == 0 || strncmp(symbol, "_R", 2) == 0))
         text = cplus_demangle(symbol, DMGL_PARAMS | DMGL_ANSI | DMGL_AUTO);
-    return text ? text : copy_text(symbol);
+    return text ? text : text_copy(symbol);
 }
 
 /* ---- debug data ------------------------------------------------------------------------------ */
@@ -81,22 +74,22 @@ static void set_call_place(struct stack_frame *frame, Dwarf_Die *inlined, Dwarf_
     uint32_t number = number_of(inlined, DW_AT_call_file);
 
     if (dwarf_getsrcfiles(unit, &files, &count) == 0 && number > 0 && number < count)
-        frame->file = copy_text(dwarf_filesrc(files, number, NULL, NULL));
+        frame->file = text_copy(dwarf_filesrc(files, number, NULL, NULL));
     if (!frame->file)
         return;
     frame->line = number_of(inlined, DW_AT_call_line);
     frame->column = number_of(inlined, DW_AT_call_column);
 }
 
-static void set_line(struct stack_frame *frame, const struct module *m, uint64_t inside)
+static void set_line(struct stack_frame *frame, const struct names_file *file, uint64_t inside)
 {
-    Dwfl_Line *line = dwfl_module_getsrc(m->dwfl, inside);
+    Dwfl_Line *line = dwfl_module_getsrc(file->dwfl, inside);
     int number = 0, column = 0;
-    const char *file = line ? dwfl_lineinfo(line, NULL, &number, &column, NULL, NULL) : NULL;
+    const char *source = line ? dwfl_lineinfo(line, NULL, &number, &column, NULL, NULL) : NULL;
 
-    if (!file || number <= 0) /* line 0: code of no line */
+    if (!source || number <= 0) /* line 0: code of no line */
         return;
-    frame->file = copy_text(file);
+    frame->file = text_copy(source);
     frame->line = (uint32_t)number;
     frame->column = column > 0 ? (uint32_t)column : 0;
 }
@@ -109,11 +102,11 @@ static bool is_assembly(Dwarf_Die *unit)
 
 /* The frames of the functions inlined at this address, and the function they are in: its frame is
  * returned, without name if the debug data do not know it. */
-static struct stack_frame *append_functions(struct task_stack *task, const struct module *m,
+static struct stack_frame *append_functions(struct task_stack *task, const struct names_file *file,
                                             uint64_t inside, uint64_t *ret_entry)
 {
     Dwarf_Addr bias = 0;
-    Dwarf_Die *unit = dwfl_module_addrdie(m->dwfl, inside, &bias), *scopes = NULL;
+    Dwarf_Die *unit = dwfl_module_addrdie(file->dwfl, inside, &bias), *scopes = NULL;
     struct stack_frame *frame = stacks_add_frame(task);
     int count = unit ? scopes_of(unit, inside - bias, &scopes) : 0;
     Dwarf_Addr entry;
@@ -123,7 +116,7 @@ static struct stack_frame *append_functions(struct task_stack *task, const struc
     for (int i = 0; i < count && !has_line; i++)
         has_line = is_function(&scopes[i]);
     if (has_line) /* else the nearest line is that of some other code */
-        set_line(frame, m, inside);
+        set_line(frame, file, inside);
     for (int i = 0; i < count; i++) {
         if (!is_function(&scopes[i]))
             continue;
@@ -133,7 +126,7 @@ static struct stack_frame *append_functions(struct task_stack *task, const struc
                 *ret_entry = entry + bias;
             break;
         }
-        if (task->frame_count == UNWIND_FRAMES_MAX)
+        if (task->frame_count == STACKS_FRAMES_MAX)
             break;
         frame->is_inlined = true;
         frame = stacks_add_frame(task);
@@ -146,12 +139,12 @@ static struct stack_frame *append_functions(struct task_stack *task, const struc
 /* ---- symbols --------------------------------------------------------------------------------- */
 
 /* gcc splits functions: the parts' symbols are "f.cold", "f.part.0", "f.isra.0"... */
-static void set_symbol(struct stack_frame *frame, const struct module *m, uint64_t address,
+static void set_symbol(struct stack_frame *frame, const struct names_file *file, uint64_t address,
                        uint64_t inside, uint64_t entry)
 {
     GElf_Off offset = 0;
     GElf_Sym symbol;
-    const char *name = dwfl_module_addrinfo(m->dwfl, inside, &offset, &symbol, NULL, NULL, NULL);
+    const char *name = dwfl_module_addrinfo(file->dwfl, inside, &offset, &symbol, NULL, NULL, NULL);
 
     if (!frame->function)
         frame->function = name && *name ? readable(name) : NULL;
@@ -161,30 +154,30 @@ static void set_symbol(struct stack_frame *frame, const struct module *m, uint64
         frame->offset = offset + (address - inside);
 }
 
-uint64_t names_function_start(const struct module *m, uint64_t inside)
+uint64_t names_function_start(const struct names_file *file, uint64_t inside)
 {
     GElf_Off offset = 0;
     GElf_Sym symbol;
-    const char *name = dwfl_module_addrinfo(m->dwfl, inside, &offset, &symbol, NULL, NULL, NULL);
+    const char *name = dwfl_module_addrinfo(file->dwfl, inside, &offset, &symbol, NULL, NULL, NULL);
 
     return name && GELF_ST_TYPE(symbol.st_info) == STT_FUNC ? inside - offset : 0;
 }
 
-void names_append(struct task_stack *task, const struct module *m, uint64_t address,
+void names_append(struct task_stack *task, const struct names_file *file, uint64_t address,
                   uint64_t inside, bool with_names)
 {
     size_t first = task->frame_count;
     uint64_t entry = 0;
 
-    if (m && with_names)
-        set_symbol(append_functions(task, m, inside, &entry), m, address, inside, entry);
+    if (file && with_names)
+        set_symbol(append_functions(task, file, inside, &entry), file, address, inside, entry);
     else
         stacks_add_frame(task);
     for (size_t i = first; i < task->frame_count; i++) {
         struct stack_frame *frame = &task->frames[i];
 
         frame->address = address;
-        frame->module = m ? copy_text(m->path) : NULL;
-        frame->module_offset = m ? address - m->bias : 0;
+        frame->module = file ? text_copy(file->path) : NULL;
+        frame->module_offset = file ? address - file->bias : 0;
     }
 }

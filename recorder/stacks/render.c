@@ -7,23 +7,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/base/text.h"
+
 /* Everything shown passes here: names come from a program's files and may hold anything. */
 __attribute__((format(printf, 2, 3))) static void put(struct bytes *b, const char *format, ...)
 {
-    char *text;
+    size_t start = b->length;
     va_list args;
-    int length;
 
     va_start(args, format);
-    length = vasprintf(&text, format, args);
+    text_format_list(b, format, args);
     va_end(args);
-    if (length < 0)
-        abort();
-    for (int i = 0; i < length; i++)
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
-            text[i] = '?';
-    bytes_append(b, text, (size_t)length);
-    free(text);
+    for (size_t i = start; i < b->length; i++)
+        if (b->data[i] < 0x20 || b->data[i] == 0x7f)
+            b->data[i] = '?';
 }
 
 static const char *last_part(const char *path)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/base/text.h"
 #include "recorder/stacks/stacks.h"
 
 #define TOP_FRAMES 3
@@ -157,11 +158,6 @@ static bool counts(const struct stack_frame *frame)
     return stacks_frame_is_own(frame) && !(frame->function && is_machinery(frame->function));
 }
 
-static void put(struct bytes *b, const char *text)
-{
-    bytes_append(b, text, strlen(text));
-}
-
 /* Names of functions and files come from the program's files: they cannot break lines here. */
 static void put_name(struct bytes *b, const char *text)
 {
@@ -175,14 +171,14 @@ static void put_place(struct bytes *b, const struct stack_frame *frame)
 
     if (frame->function && frame->file && frame->line) {
         put_name(b, frame->function);
-        put(b, " ");
+        text_append(b, " ");
         put_name(b, last_part(frame->file));
         snprintf(number, sizeof(number), ":%" PRIu32, frame->line);
     } else {
         put_name(b, last_part(frame->module ? frame->module : "?"));
         snprintf(number, sizeof(number), "+0x%" PRIx64, frame->module ? frame->module_offset : 0);
     }
-    put(b, number);
+    text_append(b, number);
 }
 
 /* ---- one task ended it ----------------------------------------------------------------------- */
@@ -204,7 +200,7 @@ static void put_top(struct bytes *b, const struct task_stack *task)
         if (!counts(&task->frames[i]))
             continue;
         put_place(b, &task->frames[i]);
-        put(b, "\n");
+        text_append(b, "\n");
         left--;
     }
     /* nothing of the program on the stack: then whatever is there but the machinery */
@@ -214,7 +210,7 @@ static void put_top(struct bytes *b, const struct task_stack *task)
         if (!frame->module || (frame->function && is_machinery(frame->function)))
             continue;
         put_place(b, frame);
-        put(b, "\n");
+        text_append(b, "\n");
         left--;
     }
 }
@@ -234,22 +230,22 @@ static char *describe(const struct task_stack *task)
         outer = &task->frames[i];
     }
     if (task->is_cut)
-        put(&line, "?"); /* its start was not read */
+        text_append(&line, "?"); /* its start was not read */
     else if (outer && outer->function)
         put_name(&line, outer->function);
     else if (outer)
         put_place(&line, outer);
     else
-        put(&line, "?");
+        text_append(&line, "?");
     /* where one that runs is at the moment is chance */
     if (starts_with(task->state, "waits") || starts_with(task->state, "sleeps")) {
-        put(&line, " waits at ");
+        text_append(&line, " waits at ");
         if (inner)
             put_place(&line, inner);
         else
-            put(&line, "?");
+            text_append(&line, "?");
     } else {
-        put(&line, " runs");
+        text_append(&line, " runs");
     }
     bytes_append(&line, "", 1);
     return (char *)line.data;
@@ -272,8 +268,8 @@ static void put_all(struct bytes *b, const struct stack_list *list)
     for (size_t i = 0; i < list->count; i++) {
         if (i > 0 && strcmp(lines[i], lines[i - 1]) == 0)
             continue;
-        put(b, lines[i]);
-        put(b, "\n");
+        text_append(b, lines[i]);
+        text_append(b, "\n");
     }
     for (size_t i = 0; i < list->count; i++)
         free(lines[i]);
@@ -284,8 +280,8 @@ void stacks_signature(const struct stack_list *list, const char *kind, struct by
 {
     const struct task_stack *cause = cause_of(list);
 
-    put(ret, kind);
-    put(ret, "\n");
+    text_append(ret, kind);
+    text_append(ret, "\n");
     if (cause)
         put_top(ret, cause);
     else

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/base/text.h"
+
 #define ENCODING_VERSION 1
 
 enum { TASK_CAUSE = 1, TASK_CUT = 2, FRAME_INLINED = 1 };
@@ -61,15 +63,6 @@ struct stack_frame *stacks_add_frame(struct task_stack *task)
     return &task->frames[task->frame_count++];
 }
 
-static char *copy_text(const char *text)
-{
-    char *copy = text ? strdup(text) : NULL;
-
-    if (text && !copy)
-        abort();
-    return copy;
-}
-
 void stacks_copy(struct stack_list *to, const struct stack_list *from)
 {
     memset(to, 0, sizeof(*to));
@@ -79,18 +72,18 @@ void stacks_copy(struct stack_list *to, const struct stack_list *from)
         struct task_stack *task = stacks_add_task(to);
 
         *task = *source;
-        task->role = copy_text(source->role);
-        task->name = copy_text(source->name);
-        task->state = copy_text(source->state);
+        task->role = text_copy(source->role);
+        task->name = text_copy(source->name);
+        task->state = text_copy(source->state);
         task->frames = NULL;
         task->frame_count = 0;
         for (size_t k = 0; k < source->frame_count; k++) {
             struct stack_frame *frame = stacks_add_frame(task);
 
             *frame = source->frames[k];
-            frame->function = copy_text(source->frames[k].function);
-            frame->file = copy_text(source->frames[k].file);
-            frame->module = copy_text(source->frames[k].module);
+            frame->function = text_copy(source->frames[k].function);
+            frame->file = text_copy(source->frames[k].file);
+            frame->module = text_copy(source->frames[k].module);
         }
     }
 }
@@ -219,7 +212,7 @@ static char *get_text(struct bytes_reader *r, struct texts *texts, size_t *total
             abort();
         add_text(texts, text);
     } else {
-        text = copy_text(texts->text[number - 1]);
+        text = text_copy(texts->text[number - 1]);
     }
     *total += strlen(text);
     if (*total > TEXTS_TOTAL_MAX)

@@ -8,6 +8,9 @@
 #include "recorder/base/bytes.h"
 #include "rrtest/stacks.h"
 
+/* What is read of one task at most. */
+#define STACKS_FRAMES_MAX 64
+
 /* The function of a frame through which the kernel called a signal handler, as gdb calls it. */
 #define STACKS_SIGNAL_FRAME "<signal handler called>"
 

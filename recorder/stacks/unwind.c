@@ -10,6 +10,7 @@
 #include <sys/ucontext.h>
 #include <time.h>
 
+#include "recorder/base/text.h"
 #include "recorder/stacks/modules.h"
 
 #define PAGE 4096u
@@ -453,6 +454,13 @@ static bool is_signal_return(struct unwinder *u, uint64_t word, uint64_t at)
     return is;
 }
 
+static uint64_t function_start(const struct module *m, uint64_t inside)
+{
+    struct names_file file = module_names(m);
+
+    return names_function_start(&file, inside);
+}
+
 /* Code without any CFI, such as musl's C: the next word of the stack that can only be the way back.
  * Functions that were called through a pointer are not found so. */
 #define SCANNED_WORDS 512
@@ -460,7 +468,7 @@ static enum step step_scan(struct unwinder *u, struct registers *next)
 {
     uint64_t inside = u->now.value[RIP] - u->now.is_return, at = u->now.value[RSP], word;
     const struct module *m = modules_find(u->modules, inside);
-    uint64_t function = m ? names_function_start(m, inside) : 0;
+    uint64_t function = m ? function_start(m, inside) : 0;
 
     if (!m || at % 8)
         return STEP_FAILED;
@@ -501,7 +509,7 @@ static enum step step_sure_frame_pointer(struct unwinder *u, struct registers *n
     const struct module *m = modules_find(u->modules, inside);
 
     if (!m || step_frame_pointer(u, next) != STEP_DONE ||
-        !returns_from_here(u, next->value[RIP], names_function_start(m, inside)))
+        !returns_from_here(u, next->value[RIP], function_start(m, inside)))
         return STEP_FAILED;
     return STEP_DONE;
 }
@@ -584,10 +592,14 @@ static void append(struct unwinder *u, struct task_stack *task)
     uint64_t address = u->now.value[RIP], inside = address - u->now.is_return;
     bool is_signal = is_signal_frame(u);
     const struct module *m = modules_find(u->modules, inside);
+    struct names_file file;
 
-    names_append(task, m, address, inside, !is_signal && clock_now() < u->names_until);
+    if (m)
+        file = module_names(m);
+    names_append(task, m ? &file : NULL, address, inside,
+                 !is_signal && clock_now() < u->names_until);
     if (is_signal)
-        task->frames[task->frame_count - 1].function = strdup(STACKS_SIGNAL_FRAME);
+        task->frames[task->frame_count - 1].function = text_copy(STACKS_SIGNAL_FRAME);
 }
 
 void unwinder_read(struct unwinder *u, const struct unwind_source *source,
@@ -602,7 +614,7 @@ void unwinder_read(struct unwinder *u, const struct unwind_source *source,
                                           r->r14, r->r15, r->rip}};
     for (size_t i = 0; i < CACHED_PAGES; i++)
         u->page[i].address = 1;
-    while (result == STEP_DONE && ret->frame_count < UNWIND_FRAMES_MAX) {
+    while (result == STEP_DONE && ret->frame_count < STACKS_FRAMES_MAX) {
         append(u, ret);
         result = clock_now() < u->walk_until ? step(u) : STEP_FAILED;
     }

@@ -19,8 +19,6 @@
 #include "recorder/stacks/stacks.h"
 #include "recorder/tracee/maps.h"
 
-#define UNWIND_FRAMES_MAX 64
-
 /* The address space of a task, as it is while it is read. */
 struct unwind_source {
     void *context;
@@ -43,7 +41,7 @@ struct unwinder;
  * module, and after twice that long stacks end early (is_cut). */
 struct unwinder *unwinder_new(uint64_t budget_ns);
 void unwinder_free(struct unwinder *u);
-/* Append the task's frames to *ret, at most UNWIND_FRAMES_MAX, and set is_cut. registers->rip is
+/* Append the task's frames to *ret, at most STACKS_FRAMES_MAX, and set is_cut. registers->rip is
  * the address of the instruction that is next; rip, rsp, rbp and the registers that functions
  * preserve are used. */
 void unwinder_read(struct unwinder *u, const struct unwind_source *source,

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/base/text.h"
+
 struct parser {
     const char *text;
     size_t length;
@@ -402,11 +404,6 @@ int json_get_string(const struct json *value, char **ret)
     return 0;
 }
 
-void json_put_text(struct bytes *b, const char *text)
-{
-    bytes_append(b, text, strlen(text));
-}
-
 /* Length of the valid UTF-8 sequence at s (RFC 3629), 0 if there is none. */
 static size_t utf8_length(const unsigned char *s)
 {
@@ -438,26 +435,26 @@ void json_put_string(struct bytes *b, const char *string)
     const unsigned char *s = (const unsigned char *)string;
     char escape[8];
 
-    json_put_text(b, "\"");
+    text_append(b, "\"");
     while (*s) {
         size_t n = utf8_length(s);
 
         if (n == 0) {
             snprintf(escape, sizeof(escape), "\\udc%02x", *s);
-            json_put_text(b, escape);
+            text_append(b, escape);
             n = 1;
         } else if (*s == '"' || *s == '\\') {
             snprintf(escape, sizeof(escape), "\\%c", *s);
-            json_put_text(b, escape);
+            text_append(b, escape);
         } else if (*s < 0x20 || *s == 0x7f) {
             snprintf(escape, sizeof(escape), "\\u%04x", *s);
-            json_put_text(b, escape);
+            text_append(b, escape);
         } else {
             bytes_append(b, s, n);
         }
         s += n;
     }
-    json_put_text(b, "\"");
+    text_append(b, "\"");
 }
 
 void json_put_u64(struct bytes *b, uint64_t value)
@@ -465,7 +462,7 @@ void json_put_u64(struct bytes *b, uint64_t value)
     char text[24];
 
     snprintf(text, sizeof(text), "%" PRIu64, value);
-    json_put_text(b, text);
+    text_append(b, text);
 }
 
 void json_put_hex64(struct bytes *b, uint64_t value)
@@ -473,5 +470,5 @@ void json_put_hex64(struct bytes *b, uint64_t value)
     char text[24];
 
     snprintf(text, sizeof(text), "\"%016" PRIx64 "\"", value);
-    json_put_text(b, text);
+    text_append(b, text);
 }

@@ -46,7 +46,6 @@ int json_hex_digit(char c); /* 0..15; -1: not a lower-case hexadecimal digit */
 int json_get_string(const struct json *value, char **ret);
 
 /* Append to a buffer. */
-void json_put_text(struct bytes *b, const char *text); /* as is */
 void json_put_string(struct bytes *b, const char *string);
 void json_put_u64(struct bytes *b, uint64_t value);
 void json_put_hex64(struct bytes *b, uint64_t value); /* "0123456789abcdef" with its quotes */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/base/text.h"
 #include "recorder/stacks/stacks.h"
 #include "recorder/trace/json.h"
 #include "recorder/trace/stacks_json.h"
@@ -42,30 +43,30 @@ void trace_meta_done(struct trace_meta *meta)
 
 static void put_key(struct bytes *b, const char *key)
 {
-    json_put_text(b, "  \"");
-    json_put_text(b, key);
-    json_put_text(b, "\": ");
+    text_append(b, "  \"");
+    text_append(b, key);
+    text_append(b, "\": ");
 }
 
 static void put_u64(struct bytes *b, const char *key, uint64_t value)
 {
     put_key(b, key);
     json_put_u64(b, value);
-    json_put_text(b, ",\n");
+    text_append(b, ",\n");
 }
 
 static void put_hex64(struct bytes *b, const char *key, uint64_t value)
 {
     put_key(b, key);
     json_put_hex64(b, value);
-    json_put_text(b, ",\n");
+    text_append(b, ",\n");
 }
 
 static void put_text(struct bytes *b, const char *key, const char *text)
 {
     put_key(b, key);
-    json_put_text(b, text);
-    json_put_text(b, ",\n");
+    text_append(b, text);
+    text_append(b, ",\n");
 }
 
 static void put_string(struct bytes *b, const char *key, const char *string)
@@ -74,20 +75,20 @@ static void put_string(struct bytes *b, const char *key, const char *string)
     if (string)
         json_put_string(b, string);
     else
-        json_put_text(b, "null");
-    json_put_text(b, ",\n");
+        text_append(b, "null");
+    text_append(b, ",\n");
 }
 
 static void put_list(struct bytes *b, const char *key, char *const *list)
 {
     put_key(b, key);
-    json_put_text(b, "[");
+    text_append(b, "[");
     for (size_t i = 0; list && list[i]; i++) {
         if (i > 0)
-            json_put_text(b, ", ");
+            text_append(b, ", ");
         json_put_string(b, list[i]);
     }
-    json_put_text(b, "],\n");
+    text_append(b, "],\n");
 }
 
 static void put_hex(struct bytes *b, const char *key, const uint8_t *data, uint64_t length)
@@ -95,13 +96,13 @@ static void put_hex(struct bytes *b, const char *key, const uint8_t *data, uint6
     static const char digits[] = "0123456789abcdef";
 
     put_key(b, key);
-    json_put_text(b, "\"");
+    text_append(b, "\"");
     for (uint64_t i = 0; i < length; i++) {
         const char pair[2] = {digits[data[i] >> 4], digits[data[i] & 15]};
 
         bytes_append(b, pair, 2);
     }
-    json_put_text(b, "\",\n");
+    text_append(b, "\",\n");
 }
 
 static bool is_object(const char *text)
@@ -123,7 +124,7 @@ static void put_stacks(struct bytes *b, const struct stack_list *stacks)
         return;
     put_key(b, "stacks");
     stacks_json_put(b, stacks);
-    json_put_text(b, ",\n");
+    text_append(b, ",\n");
 }
 
 static void put_checksum(struct bytes *b, size_t start)
@@ -132,7 +133,7 @@ static void put_checksum(struct bytes *b, size_t start)
     char text[CHECKSUM_LENGTH + 1];
 
     snprintf(text, sizeof(text), "  \"checksum\": \"%016" PRIx64 "\"\n}\n", hash);
-    json_put_text(b, text);
+    text_append(b, text);
 }
 
 int meta_format(const struct trace_meta *meta, const struct trace_summary *summary,
@@ -144,7 +145,7 @@ int meta_format(const struct trace_meta *meta, const struct trace_summary *summa
 
     if (!is_object(statistics))
         return -EINVAL;
-    json_put_text(ret, "{\n");
+    text_append(ret, "{\n");
     put_string(ret, "format", FORMAT_NAME);
     put_u64(ret, "version", TRACE_VERSION);
     put_hex64(ret, "id", summary->id);

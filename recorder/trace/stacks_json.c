@@ -7,15 +7,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/base/text.h"
 #include "recorder/stacks/stacks.h"
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
 static void put_key(struct bytes *b, const char *key, bool is_first)
 {
-    json_put_text(b, is_first ? "{\"" : ", \"");
-    json_put_text(b, key);
-    json_put_text(b, "\": ");
+    text_append(b, is_first ? "{\"" : ", \"");
+    text_append(b, key);
+    text_append(b, "\": ");
 }
 
 static void put_string(struct bytes *b, const char *key, const char *string)
@@ -32,7 +33,7 @@ static void put_number(struct bytes *b, const char *key, int64_t value)
 
     snprintf(text, sizeof(text), "%" PRId64, value);
     put_key(b, key, false);
-    json_put_text(b, text);
+    text_append(b, text);
 }
 
 /* As tools take it: a number of JSON holds no more than 53 bits everywhere. */
@@ -42,13 +43,13 @@ static void put_address(struct bytes *b, const char *key, uint64_t value, bool i
 
     snprintf(text, sizeof(text), "\"0x%" PRIx64 "\"", value);
     put_key(b, key, is_first);
-    json_put_text(b, text);
+    text_append(b, text);
 }
 
 static void put_bool(struct bytes *b, const char *key, bool value)
 {
     put_key(b, key, false);
-    json_put_text(b, value ? "true" : "false");
+    text_append(b, value ? "true" : "false");
 }
 
 static void put_frame(struct bytes *b, const struct stack_frame *frame)
@@ -66,7 +67,7 @@ static void put_frame(struct bytes *b, const struct stack_frame *frame)
     if (frame->module)
         put_address(b, "module_offset", frame->module_offset, false);
     put_bool(b, "is_inlined", frame->is_inlined);
-    json_put_text(b, "}");
+    text_append(b, "}");
 }
 
 static void put_task(struct bytes *b, const struct task_stack *task)
@@ -80,12 +81,12 @@ static void put_task(struct bytes *b, const struct task_stack *task)
     put_bool(b, "is_cause", task->is_cause);
     put_bool(b, "is_cut", task->is_cut);
     put_key(b, "frames", false);
-    json_put_text(b, "[");
+    text_append(b, "[");
     for (size_t i = 0; i < task->frame_count; i++) {
-        json_put_text(b, i ? ", " : "");
+        text_append(b, i ? ", " : "");
         put_frame(b, &task->frames[i]);
     }
-    json_put_text(b, "]}");
+    text_append(b, "]}");
 }
 
 void stacks_json_put(struct bytes *b, const struct stack_list *list)
@@ -93,12 +94,12 @@ void stacks_json_put(struct bytes *b, const struct stack_list *list)
     put_key(b, "left_out", true);
     json_put_u64(b, list->left_out);
     put_key(b, "tasks", false);
-    json_put_text(b, "[");
+    text_append(b, "[");
     for (size_t i = 0; i < list->count; i++) {
-        json_put_text(b, i ? ", " : "");
+        text_append(b, i ? ", " : "");
         put_task(b, &list->tasks[i]);
     }
-    json_put_text(b, "]}");
+    text_append(b, "]}");
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */

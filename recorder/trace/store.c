@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "recorder/base/file.h"
+#include "recorder/base/text.h"
 #include "recorder/trace/json.h"
 
 #define BLOCK 65536
@@ -150,24 +151,24 @@ void store_put_line(struct bytes *b, uint32_t id, const struct store_entry *entr
     char checksum[32];
 
     bytes_init(&line);
-    json_put_text(&line, "{\"id\": ");
+    text_append(&line, "{\"id\": ");
     json_put_u64(&line, id);
-    json_put_text(&line, ", \"kind\": ");
+    text_append(&line, ", \"kind\": ");
     json_put_string(&line, kind_names[entry->kind]);
-    json_put_text(&line, ", \"length\": ");
+    text_append(&line, ", \"length\": ");
     json_put_u64(&line, entry->length);
-    json_put_text(&line, ", \"hash\": ");
+    text_append(&line, ", \"hash\": ");
     json_put_hex64(&line, entry->hash);
-    json_put_text(&line, ", \"changed\": ");
-    json_put_text(&line, entry->changed ? "true" : "false");
-    json_put_text(&line, ", \"name\": ");
+    text_append(&line, ", \"changed\": ");
+    text_append(&line, entry->changed ? "true" : "false");
+    text_append(&line, ", \"name\": ");
     json_put_string(&line, entry->name);
-    json_put_text(&line, "}");
+    text_append(&line, "}");
     *chain = bytes_hash(line.data, line.length, *chain);
     snprintf(checksum, sizeof(checksum), "%016" PRIx64 " ", *chain);
-    json_put_text(b, checksum);
+    text_append(b, checksum);
     bytes_append(b, line.data, line.length);
-    json_put_text(b, "\n");
+    text_append(b, "\n");
     bytes_done(&line);
 }
 

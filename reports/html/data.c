@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "recorder/base/text.h"
 #include "recorder/stacks/stacks.h"
 #include "recorder/trace/json.h"
 #include "reports/html/parts.h"
@@ -26,13 +27,10 @@ static void put(struct writer *w, const char *format, ...) __attribute__((format
 static void put(struct writer *w, const char *format, ...)
 {
     va_list args;
-    char text[128];
-    int length;
 
     va_start(args, format);
-    length = vsnprintf(text, sizeof(text), format, args);
+    text_format_list(w->to, format, args);
     va_end(args);
-    bytes_append(w->to, text, (size_t)length);
 }
 
 static void key(struct writer *w, const char *name)

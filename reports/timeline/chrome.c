@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "recorder/base/bytes.h"
+#include "recorder/base/text.h"
 #include "recorder/trace/json.h"
 
 /* Processes whose number the trace does not tell; Linux pids are below 2^22. */
@@ -28,16 +29,10 @@ static void put(struct chrome *c, const char *format, ...) __attribute__((format
 static void put(struct chrome *c, const char *format, ...)
 {
     va_list args;
-    char *text;
-    int length;
 
     va_start(args, format);
-    length = vasprintf(&text, format, args);
+    text_format_list(&c->line, format, args);
     va_end(args);
-    if (length < 0)
-        abort();
-    bytes_append(&c->line, text, (size_t)length);
-    free(text);
 }
 
 static void put_string(struct chrome *c, const char *name, const char *value)
@@ -122,19 +117,16 @@ static void put_place(struct chrome *c, const char *name, uint32_t index)
     const struct timeline_place *p = &c->timeline->places[index];
     const char *module = p->module ? strrchr(p->module, '/') : NULL;
     char *text;
-    int length;
 
     if (!index)
         return;
     module = module ? module + 1 : p->module ? p->module : "?";
     if (p->function && p->file)
-        length = asprintf(&text, "%s (%s:%" PRIu32 ")", p->function, p->file, p->line);
+        text = text_make("%s (%s:%" PRIu32 ")", p->function, p->file, p->line);
     else if (p->function)
-        length = asprintf(&text, "%s+0x%" PRIx64 " [%s]", p->function, p->offset, module);
+        text = text_make("%s+0x%" PRIx64 " [%s]", p->function, p->offset, module);
     else
-        length = asprintf(&text, "%s+0x%" PRIx64, module, p->address);
-    if (length < 0)
-        abort();
+        text = text_make("%s+0x%" PRIx64, module, p->address);
     put_string(c, name, text);
     free(text);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "recorder/base/bytes.h"
+#include "recorder/base/text.h"
 
 #define STRETCHES_MAX 256 /* of the run's merged part, per task */
 
@@ -140,8 +141,7 @@ uint32_t items_text(struct items *b, const char *format, ...)
     size_t at;
 
     va_start(args, format);
-    if (vasprintf(&string, format, args) < 0)
-        abort();
+    string = text_make_list(format, args);
     va_end(args);
     if (!*string) {
         free(string);

@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "recorder/base/bytes.h"
+#include "recorder/base/text.h"
 #include "recorder/syscalls/syscalls.h"
 #include "reports/timeline/reader.h"
 #include "reports/timeline/symbols.h"
@@ -29,15 +30,6 @@ static const char *const kind_names[TIMELINE_KIND_COUNT] = {
 const char *timeline_kind_name(enum timeline_kind kind)
 {
     return (unsigned)kind < TIMELINE_KIND_COUNT ? kind_names[kind] : "unknown";
-}
-
-static char *copy_of(const char *text)
-{
-    char *copy = strdup(text);
-
-    if (!copy)
-        abort();
-    return copy;
 }
 
 /* ---- tasks ---- */
@@ -63,7 +55,7 @@ uint32_t reader_task(struct reader *r, uint32_t id)
     task = &t->tasks[t->task_count];
     *task = (struct timeline_task){.id = id,
                                    .process = (uint32_t)t->task_count,
-                                   .role = copy_of(t->task_count ? "?" : "0"),
+                                   .role = text_copy(t->task_count ? "?" : "0"),
                                    .step = r->since.step,
                                    .clock = r->since.clock};
     /* a child gets its parent's (make_child), the first task one that its exec fills */
@@ -369,11 +361,11 @@ static void take_meta(struct timeline *t, const struct trace_reader *trace)
         bytes_append(&command, *word, strlen(*word));
     }
     bytes_append(&command, "", 1);
-    t->command = copy_of((const char *)command.data);
+    t->command = text_copy((const char *)command.data);
     bytes_done(&command);
     if (trace_reader_complete(trace) && meta->verdict)
-        t->verdict = copy_of(meta->verdict);
-    t->strategy = meta->strategy ? copy_of(meta->strategy) : NULL;
+        t->verdict = text_copy(meta->verdict);
+    t->strategy = meta->strategy ? text_copy(meta->strategy) : NULL;
     t->seed = meta->seed;
 }
 
@@ -394,7 +386,7 @@ int timeline_read(const char *trace, size_t limit, struct timeline *ret, struct 
     while ((result = trace_reader_next(r.trace, &event, &damage)) > 0)
         take(&r, &event);
     if (result < 0)
-        t.damage = copy_of(damage.message);
+        t.damage = text_copy(damage.message);
     finish(&r);
     name_places(&r);
     for (size_t i = 0; i < t.task_count; i++)

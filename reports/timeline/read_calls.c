@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 
 #include "include/rrtest/recorder_page.h"
+#include "recorder/base/text.h"
 #include "recorder/events/ring.h"
 #include "recorder/syscalls/syscalls.h"
 #include "reports/timeline/reader.h"
@@ -173,8 +174,7 @@ static void make_child(struct reader *r, const struct event *e, uint32_t parent,
     struct task_state *state = &r->states[child];
     char *role;
 
-    if (asprintf(&role, "%s.%u", p->role, ++r->states[parent].children) < 0)
-        abort();
+    role = text_make("%s.%u", p->role, ++r->states[parent].children);
     free(t->role);
     t->role = role;
     free(t->name);

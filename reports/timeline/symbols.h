@@ -1,6 +1,5 @@
-/* Function, file and line of an address in an ELF file that a trace holds. Reads the file's own
- * symbols and debug data, and separate debug files of this machine by build-id or debug link (never
- * over the network). Internal to reports/timeline/. */
+/* Function, file and line of an address in an ELF file that a trace holds, as
+ * recorder/stacks/names.h finds them. Internal to reports/timeline/. */
 #ifndef REPORTS_TIMELINE_SYMBOLS_H
 #define REPORTS_TIMELINE_SYMBOLS_H
 

@@ -62,7 +62,7 @@ struct timeline_item {
 /* A place in the program. */
 struct timeline_place {
     char *function;  /* demangled; NULL: not known */
-    uint64_t offset; /* of the address in the function that the symbol table names */
+    uint64_t offset; /* of the address in the function, or in the one that it is inlined into */
     char *file;      /* source file; NULL: not known */
     uint32_t line;
     char *inlined_into; /* NULL: function was not inlined at this place */

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <errno.h>
 #include <cmocka.h>
 
@@ -11,6 +12,7 @@
 #include "recorder/base/error.h"
 #include "recorder/base/names.h"
 #include "recorder/base/random.h"
+#include "recorder/base/text.h"
 #include "recorder/base/words.h"
 
 static void test_varints_round_trip(void **state)
@@ -147,6 +149,37 @@ static void test_nearest(void **state)
                               next_word, NULL));
 }
 
+static void test_text(void **state)
+{
+    char long_word[5000], *text;
+    struct bytes out = {0};
+
+    (void)state;
+    memset(long_word, 'x', sizeof(long_word) - 1);
+    long_word[sizeof(long_word) - 1] = '\0';
+    text_append(&out, "a");
+    text_format(&out, "%d%s", -1, long_word);
+    text_append(&out, "");
+    assert_int_equal(out.length, 3 + strlen(long_word));
+    text = text_take(&out);
+    assert_int_equal(strlen(text), 3 + strlen(long_word));
+    assert_memory_equal(text, "a-1xx", 5);
+    assert_null(out.data);
+    assert_int_equal(out.length, 0);
+    free(text);
+
+    text = text_make("%s/%u", "a", 7u);
+    assert_string_equal(text, "a/7");
+    free(text);
+    text = text_copy("b");
+    assert_string_equal(text, "b");
+    free(text);
+    assert_null(text_copy(NULL));
+    text = text_take(&out);
+    assert_string_equal(text, "");
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -158,6 +191,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_format_duration),
         cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
