@@ -94,17 +94,3 @@ build() {
     ninja -C "$directory" -j "$CMAKE_BUILD_PARALLEL_LEVEL" "$@" >"$log" 2>&1 9>&- ||
         { grep -v '^\[' "$log" | head -n 100 >&2; die "the build failed; see $log"; }
 }
-
-# Install what ci/node/package.json names into build/node_modules, if it is not there in these versions.
-node_modules() {
-    local stamp=$ROOT/build/node_modules/.rrtest
-    cmp -s "$ROOT/ci/node/package.json" "$stamp" && return 0
-    command -v npm >/dev/null || die "npm is missing: see ci/packages.txt"
-    say "installing node modules"
-    mkdir -p "$ROOT/build"
-    cp "$ROOT/ci/node/package.json" "$ROOT/build/package.json" &&
-        (cd "$ROOT/build" && npm install --no-package-lock --ignore-scripts --no-audit --no-fund) \
-            >"$ROOT/build/node_modules.log" 2>&1 </dev/null 9>&- ||
-        { tail -n 20 "$ROOT/build/node_modules.log" >&2; return 1; }
-    cp "$ROOT/ci/node/package.json" "$stamp"
-}
