@@ -225,7 +225,7 @@ static int64_t open_device(const struct blob_frame *f, const char *path, uint64_
 {
     const uint64_t allowed =
         O_ACCMODE | O_CLOEXEC | 0100000 /* O_LARGEFILE */ | O_NOCTTY | O_CREAT | O_TRUNC | O_APPEND;
-    struct kernel_stat st = {.special = 0};
+    struct kernel_stat st;
     uint64_t special;
     uint32_t info;
     uint8_t what = device_at(path, &special, &info);

@@ -85,14 +85,14 @@ struct event {
     uint64_t ticks;  /* of this task since its birth, at the stop */
     uint32_t steps;  /* PREEMPT: single steps after the point's trap */
     uint8_t counter; /* PREEMPT: which counter trapped (0 ticks, 1 atomics); 2: none, the steps
-                      * begin  where the task is now */
+                      * begin where the last event left the task */
     /* PREEMPT: how it went on behind these steps: to the next arrival at this address, or 0: one
      * single step */
     const uint64_t *moves;
     size_t move_count;
     uint64_t atomics; /* of this task since its birth, at the stop */
 
-    struct user_regs_struct before; /* registers at the stop, canonical (no stub addresses) */
+    struct user_regs_struct before; /* registers at the stop; rip may be one of a stub */
     struct user_regs_struct after;  /* registers with which the task goes on */
 
     /* SYSCALL, ENTRY: before.orig_rax is the number, before.rdi.. the arguments; after.rax the

@@ -161,35 +161,6 @@ const uint8_t *elf_file_section(const struct elf_file *elf, const char *name,
     return NULL;
 }
 
-const uint8_t *elf_file_build_id(const struct elf_file *elf, size_t *ret_length)
-{
-    for (size_t i = 0; i < elf->segment_count; i++) {
-        const Elf64_Phdr *p = &elf->segments[i];
-        uint64_t at = 0;
-
-        if (p->p_type != PT_NOTE || !in_file(elf, p->p_offset, p->p_filesz))
-            continue;
-        while (p->p_filesz - at >= sizeof(Elf64_Nhdr)) {
-            const uint8_t *note = elf->data + p->p_offset + at;
-            uint64_t name, description;
-            Elf64_Nhdr n;
-
-            memcpy(&n, note, sizeof(n));
-            name = sizeof(n);
-            description = name + ((n.n_namesz + 3ull) & ~3ull);
-            at += description + ((n.n_descsz + 3ull) & ~3ull);
-            if (at > p->p_filesz)
-                break;
-            if (n.n_type == NT_GNU_BUILD_ID && n.n_namesz == 4 && n.n_descsz > 0 &&
-                memcmp(note + name, "GNU", 4) == 0) {
-                *ret_length = n.n_descsz;
-                return note + description;
-            }
-        }
-    }
-    return NULL;
-}
-
 static void visit_symbol_table(const struct elf_file *elf, const Elf64_Shdr *table,
                                elf_symbol_visitor *visit, void *context)
 {

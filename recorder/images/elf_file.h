@@ -57,8 +57,6 @@ bool elf_file_executable(const struct elf_file *elf, uint64_t address);
 /* Contents and header of the first section of that name; NULL if absent, compressed or NOBITS. */
 const uint8_t *elf_file_section(const struct elf_file *elf, const char *name,
                                 const Elf64_Shdr **ret);
-/* The GNU build-id, or NULL. */
-const uint8_t *elf_file_build_id(const struct elf_file *elf, size_t *ret_length);
 
 typedef void elf_symbol_visitor(const struct elf_symbol *symbol, void *context);
 typedef void elf_relocation_visitor(const struct elf_relocation *relocation, void *context);

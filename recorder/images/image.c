@@ -93,11 +93,6 @@ const char *image_hash(const struct image *image)
     return image->hash;
 }
 
-uint64_t image_generation(const struct image *image)
-{
-    return image->header->generation;
-}
-
 size_t image_segment_count(const struct image *image)
 {
     return image->header->tables[TABLE_SEGMENTS].count;

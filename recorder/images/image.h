@@ -66,7 +66,6 @@ void image_free(struct image *image);
 int image_fd(const struct image *image);
 /* Hex content hash of the cache file; lives as long as the image. */
 const char *image_hash(const struct image *image);
-uint64_t image_generation(const struct image *image);
 
 size_t image_segment_count(const struct image *image);
 const struct image_segment *image_segment(const struct image *image, size_t index);

@@ -69,13 +69,6 @@ void signal_altstack_clone(struct signal_altstack *stack, bool shares_memory, bo
         disarm(stack);
 }
 
-void signal_altstack_exec(struct signal_altstack *stack)
-{
-    /* begin_new_exec() leaves the flags alone. */
-    stack->address = 0;
-    stack->size = 0;
-}
-
 void signal_altstack_delivered(struct signal_altstack *stack)
 {
     /* signal_delivered(): any delivery disarms, on the alternate stack or not. */

@@ -76,10 +76,8 @@ struct signal_altstack {
 /* SS_DISABLE, SS_ONSTACK (sp is on it) or 0, as sigaltstack(2) reports it. */
 uint32_t signal_altstack_state(const struct signal_altstack *stack, uint64_t sp);
 bool signal_altstack_contains(const struct signal_altstack *stack, uint64_t sp);
-/* What the child of clone (fork: neither flag) and an exec keep of it; a new run's first task
- * starts with all zeros. */
+/* What the child of clone (fork: neither flag) keeps of it. */
 void signal_altstack_clone(struct signal_altstack *stack, bool shares_memory, bool vfork);
-void signal_altstack_exec(struct signal_altstack *stack);
 /* Any delivery disarms a stack with SS_AUTODISARM (signal_frame.altstack_after has it done). */
 void signal_altstack_delivered(struct signal_altstack *stack);
 /* sigaltstack(2) against the current stack pointer: 0, -EPERM, -EINVAL, -ENOMEM. Pointers may be

@@ -42,7 +42,6 @@ static void add_segment(struct module *m, const Elf64_Phdr *p)
     m->segment[m->segments].offset = p->p_offset;
     m->segment[m->segments].length = length;
     m->segment[m->segments].is_constant = !(p->p_flags & PF_W);
-    m->segment[m->segments].is_code = p->p_flags & PF_X;
     m->segments++;
     if (m->start > p->p_vaddr)
         m->start = p->p_vaddr;
@@ -181,13 +180,4 @@ const uint8_t *module_constant(const struct module *m, uint64_t address, size_t 
         return m->file + m->segment[i].offset + at;
     }
     return NULL;
-}
-
-bool module_has_code(const struct module *m, uint64_t address)
-{
-    for (unsigned i = 0; i < m->segments; i++)
-        if (m->segment[i].is_code &&
-            address - m->bias - m->segment[i].address < m->segment[i].length)
-            return true;
-    return false;
 }

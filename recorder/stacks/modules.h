@@ -19,7 +19,7 @@ struct module {
     size_t length;
     struct {
         uint64_t address, offset, length; /* ELF address, what of it the file holds */
-        bool is_constant, is_code;
+        bool is_constant;
     } segment[MODULE_SEGMENTS_MAX];
     unsigned segments;
     uint64_t frame_index; /* address of .eh_frame_hdr in the address space; 0: none */
@@ -38,8 +38,6 @@ struct module *modules_find(const struct modules *m, uint64_t address);
 /* Bytes that the file holds for this address, where the program cannot have changed them; their
  * count goes to *ret_length. NULL: none. */
 const uint8_t *module_constant(const struct module *m, uint64_t address, size_t *ret_length);
-/* Does a segment that holds code have this address? */
-bool module_has_code(const struct module *m, uint64_t address);
 
 /* What names.h takes; the module must outlive it. */
 struct names_file module_names(const struct module *m);

@@ -61,9 +61,7 @@ bool stacks_frame_is_own(const struct stack_frame *frame)
 
 /* Functions that only carry out the end, or that libc starts and ends threads with. In a static
  * program they are in the program's own file. */
-static bool is_machinery(const char *function)
-{
-    static const char *const names[] = {"abort",
+static const char *const machinery[] = {"abort",
                                         "raise",
                                         "gsignal",
                                         "kill",
@@ -121,34 +119,36 @@ static bool is_machinery(const char *function)
                                         "rust_panic",
                                         "rust_begin_unwind",
                                         "__rust_start_panic"};
-    static const char *const prefixes[] = {"__GI_",
-                                           "__libc_start",
-                                           "__asan",
-                                           "__tsan",
-                                           "__ubsan",
-                                           "__msan",
-                                           "__lsan",
-                                           "__hwasan",
-                                           "__sanitizer",
-                                           "__interceptor_",
-                                           "__gnu_cxx::__verbose_terminate",
-                                           "__cxxabiv1::",
-                                           "std::__throw_",
-                                           "std::panicking::",
-                                           "core::panicking::",
-                                           "std::rt::",
-                                           "std::process::",
-                                           "std::sys::",
-                                           "std::sys_common::",
-                                           "execute_native_thread_routine"};
+static const char *const machinery_prefixes[] = {"__GI_",
+                                                 "__libc_start",
+                                                 "__asan",
+                                                 "__tsan",
+                                                 "__ubsan",
+                                                 "__msan",
+                                                 "__lsan",
+                                                 "__hwasan",
+                                                 "__sanitizer",
+                                                 "__interceptor_",
+                                                 "__gnu_cxx::__verbose_terminate",
+                                                 "__cxxabiv1::",
+                                                 "std::__throw_",
+                                                 "std::panicking::",
+                                                 "core::panicking::",
+                                                 "std::rt::",
+                                                 "std::process::",
+                                                 "std::sys::",
+                                                 "std::sys_common::",
+                                                 "execute_native_thread_routine"};
 
+static bool is_machinery(const char *function)
+{
     if (strcmp(function, STACKS_SIGNAL_FRAME) == 0)
         return true;
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-        if (strcmp(function, names[i]) == 0)
+    for (size_t i = 0; i < sizeof(machinery) / sizeof(*machinery); i++)
+        if (strcmp(function, machinery[i]) == 0)
             return true;
-    for (size_t i = 0; i < sizeof(prefixes) / sizeof(*prefixes); i++)
-        if (starts_with(function, prefixes[i]))
+    for (size_t i = 0; i < sizeof(machinery_prefixes) / sizeof(*machinery_prefixes); i++)
+        if (starts_with(function, machinery_prefixes[i]))
             return true;
     return false;
 }

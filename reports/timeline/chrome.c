@@ -191,6 +191,17 @@ static void put_handler(struct chrome *c, size_t number, const struct timeline_i
     }
 }
 
+static void put_instant(struct chrome *c, const struct timeline_item *item)
+{
+    begin(c, 'i', item->task);
+    put_string(c, "name", c->timeline->strings[item->text]);
+    put(c, ", \"cat\": \"%s\", \"s\": \"t\"",
+        timeline_kind_name((enum timeline_kind)item->kind));
+    put_time(c, "ts", item->step, item->clock);
+    put_args(c, item);
+    put_line(c);
+}
+
 static void put_item(struct chrome *c, size_t number, const struct timeline_item *item)
 {
     switch (item->kind) {
@@ -201,19 +212,13 @@ static void put_item(struct chrome *c, size_t number, const struct timeline_item
         put_slice(c, item);
         break;
     case TIMELINE_SIGNAL:
-        if (item->step_end > item->step) {
+        if (item->step_end > item->step)
             put_handler(c, number, item);
-            break;
-        }
-        /* fall through */
+        else
+            put_instant(c, item);
+        break;
     default:
-        begin(c, 'i', item->task);
-        put_string(c, "name", c->timeline->strings[item->text]);
-        put(c, ", \"cat\": \"%s\", \"s\": \"t\"",
-            timeline_kind_name((enum timeline_kind)item->kind));
-        put_time(c, "ts", item->step, item->clock);
-        put_args(c, item);
-        put_line(c);
+        put_instant(c, item);
     }
     if (item->cause)
         put_flow(c, number, item);
