@@ -12,8 +12,8 @@
  * 3629: no overlong forms, no surrogates) without control characters but newline and tab. Every
  * byte of anything else (C0 and C1 controls, DEL, NUL, escape sequences' ESC, U+FFFE and U+FFFF,
  * which XML 1.0 forbids, line separators and overrides of the writing direction) becomes `\xNN`, so
- * that it is seen. Backslashes themselves stay as they
- * are. A carriage return before a newline is dropped. */
+ * that it is seen. Backslashes themselves stay as they are. A carriage return before a newline is
+ * dropped. */
 char *text_clean(const void *data, size_t length);
 /* The same with everything on one line: newlines and tabs are spaces, none at the end. */
 char *text_clean_line(const void *data, size_t length);

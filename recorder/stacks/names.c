@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "recorder/base/text.h"
+#include "recorder/stacks/plt.h"
 
 /* C++ and Rust, by their mangled names' prefixes: the demangler takes many a C name for a type. */
 static char *readable(const char *symbol)
@@ -147,7 +148,7 @@ static void set_symbol(struct stack_frame *frame, const struct names_file *file,
     const char *name = dwfl_module_addrinfo(file->dwfl, inside, &offset, &symbol, NULL, NULL, NULL);
 
     if (!frame->function)
-        frame->function = name && *name ? readable(name) : NULL;
+        frame->function = name && *name ? readable(name) : plt_name(file->dwfl, inside);
     if (entry && entry <= inside)
         frame->offset = address - entry;
     else if (frame->function && name)
