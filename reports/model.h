@@ -18,6 +18,7 @@ struct report_totals {
     uint64_t runs, failed_runs;
 };
 
+/* Counts them anew each time. */
 void report_totals(const struct report_session *session, struct report_totals *ret);
 
 /* Does the session count as failed: a test failed or could not be judged? Quarantined tests and

@@ -34,9 +34,11 @@ struct progress {
     struct sketch outputs;   /* and output digests */
 };
 
+/* The valid counts: those of the last progress_set() that a kill did not cut in the middle. */
 const struct test_counts *progress_counts(const struct progress *progress);
 void progress_set(struct progress *progress, const struct test_counts *counts);
 
+/* Was the run with this ordinal made? */
 bool counts_is_done(const struct test_counts *counts, uint64_t ordinal);
 /* ordinal: at most prefix + PROGRESS_WINDOW. */
 void counts_mark_done(struct test_counts *counts, uint64_t ordinal);
