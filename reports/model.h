@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "rrtest/report.h"
+#include "include/rrtest/report.h"
 
 /* Free what the struct owns, not the struct itself; it is empty (all zero) afterwards. */
 void report_failure_done(struct report_failure *failure);

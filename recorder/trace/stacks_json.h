@@ -4,8 +4,8 @@
 #ifndef RECORDER_TRACE_STACKS_JSON_H
 #define RECORDER_TRACE_STACKS_JSON_H
 
+#include "include/rrtest/stacks.h"
 #include "recorder/trace/json.h"
-#include "rrtest/stacks.h"
 
 /* Append the list as one JSON object, in one line. */
 void stacks_json_put(struct bytes *b, const struct stack_list *list);
