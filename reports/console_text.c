@@ -86,7 +86,8 @@ static void append_failure(struct bytes *out, const struct report_test *test,
     free(found);
     append_lines(out, failure->is_error ? "error" : "why", failure->title);
     append_lines(out, "", report_reason_details(failure));
-    append_stacks(out, failure, verbose);
+    if (verbose || strcmp(failure->kind, "exit") != 0 || stack_text_is_telling(&failure->stacks))
+        append_stacks(out, failure, verbose);
     append_lines(out, "|", failure->output);
     if (failure->replay)
         append_lines(out, "replay", failure->replay);

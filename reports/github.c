@@ -25,6 +25,17 @@ static void append_escaped(struct bytes *out, const char *text, bool property)
     }
 }
 
+/* "The maximum size is 255 characters" (GitHub's REST API, check runs, annotations.title). */
+#define TITLE_MAX 255
+
+static void append_title(struct bytes *out, char *title)
+{
+    text_append(out, "title=");
+    title[text_cut(title, TITLE_MAX)] = '\0';
+    append_escaped(out, title, true);
+    text_append(out, "::");
+}
+
 static void append_place(struct bytes *out, const struct report_failure *failure,
                          const struct report_test *test, const char *root)
 {
@@ -64,9 +75,7 @@ static void append_failure(struct bytes *out, const struct report_failure *failu
     message = text_take(&text);
     text_format(out, "::%s ", test->verdict == REPORT_QUARANTINED ? "warning" : "error");
     append_place(out, failure, test, root);
-    text_append(out, "title=");
-    append_escaped(out, title, true);
-    text_append(out, "::");
+    append_title(out, title);
     append_escaped(out, message, false);
     text_append(out, "\n");
     free(found);

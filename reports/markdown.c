@@ -18,22 +18,10 @@
 #define FAILURES_END 800000
 #define PASSED_TABLE_END (MARKDOWN_MAX - 1000)
 
-/* Cut before a character that starts at or before `limit`. */
-static size_t cut_length(const char *text, size_t limit)
-{
-    size_t length = strlen(text);
-
-    if (length <= limit)
-        return length;
-    while (limit > 0 && ((unsigned char)text[limit] & 0xc0) == 0x80)
-        limit--;
-    return limit;
-}
-
 /* One line of running text: nothing in it is markup, a link, a mention or the end of a cell. */
 static void append_inline(struct bytes *out, const char *text)
 {
-    size_t length = cut_length(text, ROW_MAX);
+    size_t length = text_cut(text, ROW_MAX);
 
     for (size_t i = 0; i < length; i++) {
         char c = text[i];
@@ -70,7 +58,7 @@ static size_t longest_run(const char *text, size_t length, char c)
 /* A block with a fence longer than any in it. */
 static void append_block(struct bytes *out, const char *language, const char *text)
 {
-    size_t length = cut_length(text, BLOCK_MAX);
+    size_t length = text_cut(text, BLOCK_MAX);
     size_t fence = longest_run(text, length, '`') + 1;
 
     if (fence < 3)

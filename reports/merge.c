@@ -116,6 +116,8 @@ static void join_failures(struct report_failure *into, struct report_failure *ot
 {
     bool other_has_smaller;
 
+    if (into->first_run == 0) /* once, as in a session in one place */
+        other->count = 0;
     if (other->first_run < into->first_run) {
         uint64_t count = into->count;
 
@@ -182,24 +184,26 @@ static void take_verdict(struct report_test *into, struct report_test *other)
     other->note = note;
 }
 
-static uint64_t first_failing_run(const struct report_test *test)
-{
-    return test->failure_count > 0 ? test->failures[0].first_run : UINT64_MAX;
-}
-
 /* What a session in one place would have seen: it ends the test at the lowest failing run. Every
- * run below that one was made by one of the shards, unless a shard did not finish. */
+ * run below that one was made by one of the shards, unless a shard did not finish. Failures of
+ * set-up and teardown are no runs and stand before it. */
 static void end_at_first_failure(struct report_test *test)
 {
-    if (test->failure_count == 0)
+    uint64_t first = report_first_failing_run(test);
+    size_t kept = 0;
+
+    if (first == UINT64_MAX)
         return;
-    for (size_t i = 1; i < test->failure_count; i++)
+    while (test->failures[kept].first_run != first)
+        kept++;
+    kept++;
+    for (size_t i = kept; i < test->failure_count; i++)
         report_failure_done(&test->failures[i]);
-    test->failure_count = 1;
-    test->failures[0].count = 1;
+    test->failure_count = kept;
+    test->failures[kept - 1].count = 1;
     test->failed = 1;
-    if (test->runs > test->failures[0].first_run)
-        test->runs = test->failures[0].first_run;
+    if (test->runs > first)
+        test->runs = first;
     if (test->schedules > test->runs)
         test->schedules = test->runs;
     if (test->outputs > test->runs)
@@ -212,7 +216,7 @@ static void join_tests(struct report_test *into, struct report_test *other)
     bool takes = weight(other->verdict) > weight(into->verdict);
 
     if (!keep_going && into->failure_count > 0 && other->failure_count > 0)
-        takes = first_failing_run(other) < first_failing_run(into);
+        takes = report_first_failing_run(other) < report_first_failing_run(into);
     if (takes)
         take_verdict(into, other);
     into->counts_are_estimates |=

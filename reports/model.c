@@ -200,13 +200,21 @@ static void append_failed(struct bytes *out, const struct report_test *test)
         return;
     }
     if (!test->keep_going) {
-        text_format(out, "found in run %" PRIu64 " of %" PRIu64, test->failures[0].first_run,
+        text_format(out, "found in run %" PRIu64 " of %" PRIu64, report_first_failing_run(test),
                     test->planned);
         return;
     }
     text_format(out, "%" PRIu64 " of ", test->failed);
     append_counts(out, test);
     append_rate(out, test);
+}
+
+uint64_t report_first_failing_run(const struct report_test *test)
+{
+    for (size_t i = 0; i < test->failure_count; i++)
+        if (test->failures[i].first_run > 0)
+            return test->failures[i].first_run;
+    return UINT64_MAX;
 }
 
 /* A note may have several lines; here there is one. */
@@ -272,6 +280,12 @@ char *report_describe_found(const struct report_failure *failure, const struct r
     struct bytes out;
 
     bytes_init(&out);
+    if (failure->first_run == 0) {
+        text_append(&out, strncmp(failure->title, "teardown:", 9) == 0
+                              ? "teardown, after the last run"
+                              : "setup, before the first run");
+        return text_take(&out);
+    }
     text_format(&out, "run %" PRIu64 ", seed %" PRIu64 ", %s", failure->first_run,
                 failure->first_seed, failure->strategy);
     if (test->keep_going)

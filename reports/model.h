@@ -41,9 +41,11 @@ char *report_describe_test(const struct report_test *test, const struct report_s
 /* "3 passed, 1 failed, 2 unfinished (time budget)": verdicts that no test has are left out, but for
  * passed and failed. The caller frees it. */
 char *report_describe_verdicts(const struct report_session *session);
-/* "run 2, seed 15755013860617669476, random; 31 of 200 runs fail so": of the group's first run. The
- * caller frees it. */
+/* "run 2, seed 15755013860617669476, random; 31 of 200 runs fail so": of the group's first run; or
+ * "setup, before the first run". The caller frees it. */
 char *report_describe_found(const struct report_failure *failure, const struct report_test *test);
+/* UINT64_MAX: no run failed. */
+uint64_t report_first_failing_run(const struct report_test *test);
 /* The reason without its first line if the title begins with that; points into it. */
 const char *report_reason_details(const struct report_failure *failure);
 

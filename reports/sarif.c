@@ -16,6 +16,10 @@
 
 #define SCHEMA "https://json.schemastore.org/sarif-2.1.0.json"
 #define ROOT_NAME "%SRCROOT%"
+/* Code scanning takes 10 MB of gzipped SARIF and shows 1 000 locations of a result (GitHub Docs,
+ * "SARIF support for code scanning"); whole stacks are in results.json. */
+#define TASKS_MAX 16
+#define FRAMES_MAX 32
 
 static const struct rule_row {
     const char *kind;
@@ -185,6 +189,11 @@ static char *task_line(const struct task_stack *task)
     return text_take(&line);
 }
 
+static size_t shown_frames(const struct task_stack *task)
+{
+    return task->frame_count < FRAMES_MAX ? task->frame_count : FRAMES_MAX;
+}
+
 /* 3.44 */
 static json_t *stack(const struct writer *w, const struct task_stack *task)
 {
@@ -192,7 +201,7 @@ static json_t *stack(const struct writer *w, const struct task_stack *task)
     json_t *frames = json_must(json_array());
     char *line = task_line(task);
 
-    for (size_t i = 0; i < task->frame_count; i++) {
+    for (size_t i = 0; i < shown_frames(task); i++) {
         json_t *frame = json_must(json_object());
 
         json_object_set_new(frame, "location", frame_location(w, &task->frames[i]));
@@ -214,7 +223,7 @@ static json_t *thread_flow(const struct writer *w, const struct task_stack *task
     json_t *flow;
     char *line;
 
-    for (size_t i = task->frame_count; i > 0; i--) {
+    for (size_t i = shown_frames(task); i > 0; i--) {
         json_t *location;
 
         if (!task->frames[i - 1].file)
@@ -242,7 +251,7 @@ static void set_stacks(const struct writer *w, const struct report_failure *fail
     json_t *flows = json_must(json_array());
     json_t *code_flow;
 
-    for (size_t i = 0; i < failure->stacks.count; i++) {
+    for (size_t i = 0; i < failure->stacks.count && i < TASKS_MAX; i++) {
         json_t *flow = thread_flow(w, &failure->stacks.tasks[i]);
 
         json_array_append_new(stacks, stack(w, &failure->stacks.tasks[i]));
@@ -300,9 +309,11 @@ static void set_properties(const struct report_failure *failure, const struct re
 
     json_object_set_new(properties, "test", json_text(test->name));
     json_object_set_new(properties, "command", json_text(test->command));
-    set_number(properties, "run", failure->first_run);
-    set_number_text(properties, "seed", failure->first_seed);
-    json_object_set_new(properties, "strategy", json_text(failure->strategy));
+    if (failure->first_run > 0) {
+        set_number(properties, "run", failure->first_run);
+        set_number_text(properties, "seed", failure->first_seed);
+        json_object_set_new(properties, "strategy", json_text(failure->strategy));
+    }
     set_number(properties, "runs", test->runs);
     json_object_set_new(properties, "output", json_text(failure->output));
     json_object_set_new(properties, "trace", json_text(failure->trace));

@@ -78,6 +78,19 @@ static bool is_start(const struct stack_frame *frame)
     return false;
 }
 
+bool stack_text_is_telling(const struct stack_list *stacks)
+{
+    const struct task_stack *first = stacks->tasks;
+
+    if (stacks->count != 1)
+        return stacks->count > 0;
+    for (size_t i = 0; i < first->frame_count; i++) {
+        if (stacks_frame_is_own(&first->frames[i]) && !is_start(&first->frames[i]))
+            return true;
+    }
+    return first->frame_count == 0;
+}
+
 /* Frames worth telling: without those below the task's first function, if there are others. */
 static size_t told_frames(const struct task_stack *task, const struct stack_text_options *options)
 {

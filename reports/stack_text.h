@@ -20,6 +20,8 @@ struct stack_text_options {
 void stack_text_frame(struct bytes *out, const struct stack_frame *frame);
 /* "task 0.2 "worker", tid 7: waits in futex": no newline. */
 void stack_text_task(struct bytes *out, const struct task_stack *task);
+/* Is there more to see than how the C library ends a program whose main() returned? */
+bool stack_text_is_telling(const struct stack_list *stacks);
 /* A line per task and per frame, each ended by a newline; what the limits leave out is counted in
  * lines of its own. Nothing for an empty list. */
 void stack_text_list(struct bytes *out, const struct stack_list *stacks,

@@ -65,9 +65,11 @@ static void append_failure(struct bytes *out, const struct report_failure *failu
     append_text(out, indent, "reason", failure->reason);
     append_text(out, indent, "signature", failure->signature);
     append_number(out, indent, "count", failure->count);
-    append_number(out, indent, "run", failure->first_run);
-    text_format(out, "%sseed: \"%" PRIu64 "\"\n", indent, failure->first_seed);
-    append_text(out, indent, "strategy", failure->strategy);
+    if (failure->first_run > 0) {
+        append_number(out, indent, "run", failure->first_run);
+        text_format(out, "%sseed: \"%" PRIu64 "\"\n", indent, failure->first_seed);
+        append_text(out, indent, "strategy", failure->strategy);
+    }
     if (frame) {
         text_format(out, "%sat:\n", indent);
         append_text(out, "        ", "file", frame->file);

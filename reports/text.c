@@ -34,6 +34,14 @@ static size_t multibyte_length(const uint8_t *at, size_t left)
     return 0;
 }
 
+/* U+2028 and U+2029, which end a line for some readers; U+202A to U+202E and U+2066 to U+2069, with
+ * which a text shows in another order than it has (Unicode Standard Annex 9). */
+static bool is_reordering(uint8_t second, uint8_t third)
+{
+    return (second == 0x80 && third >= 0xa8 && third <= 0xae) ||
+           (second == 0x81 && third >= 0xa6 && third <= 0xa9);
+}
+
 /* Bytes of the character at `at` if a report may hold it, else 0. */
 static size_t good_length(const uint8_t *at, size_t left)
 {
@@ -45,6 +53,8 @@ static size_t good_length(const uint8_t *at, size_t left)
     if (length == 2 && at[0] == 0xc2 && at[1] < 0xa0) /* U+0080 to U+009F: C1 controls */
         return 0;
     if (length == 3 && at[0] == 0xef && at[1] == 0xbf && at[2] >= 0xbe) /* U+FFFE, U+FFFF */
+        return 0;
+    if (length == 3 && at[0] == 0xe2 && is_reordering(at[1], at[2]))
         return 0;
     return length;
 }
@@ -86,6 +96,17 @@ char *text_clean_line(const void *data, size_t length)
     while (end > 0 && text[end - 1] == ' ')
         text[--end] = '\0';
     return text;
+}
+
+size_t text_cut(const char *text, size_t limit)
+{
+    size_t length = strlen(text);
+
+    if (length <= limit)
+        return length;
+    while (limit > 0 && ((unsigned char)text[limit] & 0xc0) == 0x80)
+        limit--;
+    return limit;
 }
 
 bool text_is_clean(const char *text)

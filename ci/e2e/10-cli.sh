@@ -36,6 +36,14 @@ run rrtest recrod true
 expect_status 2
 expect_stderr_has "did you mean 'record'?"
 
+case_begin "help and version are commands to be meant, options are told from commands"
+run rrtest hepl
+expect_status 2
+expect_stderr_has "did you mean 'help'?"
+run rrtest --verison
+expect_status 2
+expect_stderr_has "unknown option '--verison' in front of a command"
+
 # usage_error STATUS WORDS ARGUMENTS...
 usage_error() {
     local status=$1 words=$2
@@ -48,6 +56,9 @@ usage_error() {
 }
 
 usage_error 2 "did you mean '--jobs'?" run --job 3 s.yaml
+usage_error 2 "did you mean '--help'?" check --hepl
+usage_error 2 "pack: -o: expected a file, got '-'" pack -o -
+usage_error 2 "--out: expected a folder, but /etc/passwd is a file" run s.yaml --out /etc/passwd
 usage_error 2 "--jobs: expected a number from 1 to" run --jobs 0 s.yaml
 usage_error 2 "--runs: expected a number from 1 to" run --runs many s.yaml
 usage_error 2 "--runs: expected a value (N)" run s.yaml --runs
@@ -205,6 +216,24 @@ expect_stdout_has sh-0
 expect_stdout_has sh-1
 run rrtest stats
 expect_status 0
+
+case_begin "without any trace: ls lists none, the others say what to do"
+rm -rf "$XDG_DATA_HOME"
+run rrtest ls
+expect_status 0
+expect_stdout ""
+expect_stderr_empty
+run rrtest ls --sum
+expect_status 0
+expect_stdout_has "0 traces"
+for command in dump stats pack; do
+    run rrtest $command
+    expect_status 2
+    expect_stderr_has "name a trace, or make one with rrtest record"
+done
+run rrtest replay
+expect_status 125
+expect_stderr_has "name a trace, or make one with rrtest record"
 
 case_begin "a failed recording leaves no numbered folder"
 rm -rf "$XDG_DATA_HOME"

@@ -312,7 +312,7 @@ YAML
 touch here
 run rrtest check suite.yaml
 expect_status 0
-expect_stdout "suite.yaml: 4 tests, 1 runs"
+expect_stdout "suite.yaml: 4 tests, 1 run"
 run rrtest run suite.yaml
 expect_status 0
 expect_stdout_has "1 passed, 0 failed"

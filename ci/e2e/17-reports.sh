@@ -215,6 +215,78 @@ run rrtest report a --report console
 expect_status 1
 expect_stdout_has "1 passed, 1 failed, 1 error, 1 quarantined, 1 skipped, 2 unfinished (time budget); 812 runs"
 
+# Everything that a program, a suite and a source tree can bring to break a report or a terminal.
+hostile() {
+    local source=$'src ]]>\e[31m"<b>,:%.c'
+
+    cp "$E2E/hostile.c" "$source"
+    cc -g -pthread -o $'run\e[31m' "$source" || fail "cannot compile"
+    cat >suite.yaml <<'YAML'
+version: 1
+defaults: {runs: 2, timeout: 60s}
+tests:
+  - {name: "a]]><script>::error::%0A", command: ["./run\e[31m", "x\e[31m</script>\n`|"], labels: ["</script>]]>", "a::c"]}
+  - {name: skipped, command: ["./run\e[31m"], skip: "because \e[31m]]></script>\n::error::x"}
+  - {name: known, command: ["./run\e[31m"], quarantine: {until: 2999-01-01, reason: "\e[31m]]></script>\n::error::x"}}
+YAML
+}
+
+controls() { # of any file: controls but newline and tab, C1, and overrides of the writing direction
+    LC_ALL=C grep -lP '[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xa8-\xae]' "$@"
+}
+
+case_begin "hostile texts: all reports in one go are sound, and none talks to a terminal"
+hostile
+run rrtest run suite.yaml --seed 7 --report json=results.json --report junit=r.xml --report tap=r.tap \
+    --report tap13=r13.tap --report sarif=r.sarif --report markdown=r.md --report html=r.html --report console=r.txt
+expect_status 1
+expect_stdout_has 'zero:\x00behind'
+expect_stdout_has 'last words'
+expect [ -z "$(controls "$OUT" "$ERR" results.json r.*)" ]
+run xmllint --noout --schema "$E2E/schemas/junit.xsd" r.xml
+expect_status 0
+run prove --exec cat r13.tap
+expect_stdout_has "Failed 1/3 subtests"
+run rrtest report results.json --report github
+cp "$OUT" commands
+expect [ "$(grep -c '^::error' commands)" = 1 ]
+expect [ "$(grep -vc '^::' commands)" = 0 ]
+run /usr/bin/python3 "$E2E/consumers.py" github results.json commands
+expect_status 0
+run rrtest report results.json --report json=again.json
+expect_same results.json again.json
+needs_node
+consumed schema "$ROOT/scenarios/results.schema.json" results.json
+expect_status 0
+consumed tap results.json r.tap
+expect_status 0
+consumed sarif r.sarif
+expect_status 0
+consumed markdown results.json r.md
+expect_status 0
+
+case_begin "hostile texts: what else prints them does not either"
+hostile
+run rrtest run suite.yaml --dry-run
+expect_stdout_has 'run\x1b[31m'
+expect [ -z "$(controls "$OUT")" ]
+run rrtest run suite.yaml --seed 7
+run rrtest ls .
+expect [ -n "$(cat "$OUT")" ]
+expect [ -z "$(controls "$OUT")" ]
+sed -i 's/runs: 2/runs: "\\e[31m"/' suite.yaml
+run rrtest check suite.yaml
+expect_status 2
+expect [ -z "$(controls "$ERR")" ]
+run rrtest run suite.yaml
+expect_status 2
+expect_stderr_has "suite.yaml:2:18: runs:"
+expect [ -z "$(controls "$ERR")" ]
+
+case_begin "negative control: a control character is found"
+printf 'a\033b\n' >plain
+expect [ "$(controls plain)" = plain ]
+
 case_begin "a report that cannot be written: one error, the others are written, the old one stays"
 model passing
 mkdir folder

@@ -59,7 +59,22 @@ look search "$PAGE" "a search finds who waits for which lock"
 look causes "$PAGE" "a wait leads to its wake"
 look layout "$SAMPLE" "nothing overflows, narrow or wide, light or dark"
 look real "$PAGE" "nor with real timelines"
+look story "$PAGE" "a failure tells how the run came to it"
 look theme "$PAGE" "the theme is switched and kept"
+
+case_begin "thousands of tests: those that failed first, the others when asked for"
+python3 - "$WORK/out/results.json" many.json <<'PY'
+import copy, json, sys
+session = json.load(open(sys.argv[1]))
+passed = next(t for t in session["tests"] if t["verdict"] == "passed")
+for i in range(2000):
+    session["tests"].insert(0, dict(copy.deepcopy(passed), name=f"test-{i}"))
+json.dump(session, open(sys.argv[2], "w"))
+PY
+run rrtest report many.json --report html=many.html
+expect_status 1
+run node "$E2E/page.mjs" many many.html "$SHOTS"
+expect_status 0
 
 case_begin "a page that is broken is noticed"
 sed 's/const dom = /const dim = /' "$PAGE" >"$TMP/broken.html"

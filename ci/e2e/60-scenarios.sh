@@ -51,6 +51,15 @@ for name in "$@"; do
     run rrtest run "$WORK/twins.yaml" --seed 1 --runs "${E2E_TWIN_RUNS:-100}" --filter "$name-fixed" --out kept
     expect_status 0
 
+    case_begin "$name: the twin does not fail where every call stops either"
+    run rrtest run "$WORK/twins.yaml" --seed 1 --runs 10 --patching off --filter "$name-fixed" --out kept
+    expect_status 0
+    run rrtest record --quiet -o off --seed 2 --strategy random --patching off $(injection_of "$name") -- \
+        "$SCENARIOS/${name//-/_}_fixed"
+    expect_status 0
+    run rrtest replay --quiet --verify off
+    expect_status 0
+
     case_begin "$name: the twin switches at least half as often"
     buggy=$(switches "${name//-/_}" "$(injection_of "$name")")
     fixed=$(switches "${name//-/_}_fixed" "$(injection_of "$name")")

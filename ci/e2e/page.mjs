@@ -210,6 +210,39 @@ const checks = {
         expect(/End of the run|Ends/.test(await page.textContent(".pin-head")), `the cause's last item: ${await page.textContent(".pin-head")}`);
     },
 
+    /* The first screen says who was stopped where, and who went on instead; its lines lead to the timeline. */
+    async story(context) {
+        const page = await open(context);
+
+        await openFailure(page, "deadlock");
+        const told = await page.textContent("#story");
+        expect(/Task 0(\.\d)? was stopped in .* and Task 0(\.\d)? went on instead/.test(told), `the forced switch: ${told}`);
+        expect((await page.textContent(".turn.is-end")).includes("deadlock: every task waits"), "the end");
+        expect((await texts(page, ".turn:not(.is-end)")).filter((t) => t.includes("waits in futex")).length >= 2, `the waits: ${told}`);
+        await page.click(".turn.is-forced .turn-task >> nth=0");
+        expect((await page.textContent(".pin-head")).includes("Executes"), "a turn leads to the timeline");
+        expect((await page.textContent(".pin")).includes("preempted"), "and to why it ended");
+        const own = await texts(page, ".frame.is-own .frame-function");
+        expect(own.some((t) => t.includes("transfer")) && !own.some((t) => /lock|futex|_start/.test(t)), `the program's own frames: ${own}`);
+        const injected = await open(context);
+        await openFailure(injected, "signal");
+        expect(/The last signal that rrtest injected: Task 0 got SIGUSR1/.test(await injected.textContent("#story")), "the injected signal");
+        const sample = await open(context, {hash: "#failure/%/x"});
+        expect((await names(sample)).length > 0, "an address that is no text names nothing");
+    },
+
+    async many(context) {
+        const page = await open(context);
+
+        expect((await names(page)).length === 300, "a part of the rows at first");
+        expect(/^failed|^✕/.test((await page.textContent("tbody .badge")).trim()), "failed tests first");
+        await page.click(".more");
+        expect((await names(page)).length === 600, "more rows");
+        await page.fill("#search", "test-1999");
+        expect((await names(page)).join() === "test-1999", "a search looks at all");
+        expect(await page.$eval(".more", (e) => e.hidden), "no more rows");
+    },
+
     layout: (context) => layout(context, "sample", ["queue-close", "gone"]),
     real: (context) => layout(context, "session", ["signal", "deadlock", "wakes"]),
 

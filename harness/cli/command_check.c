@@ -1,10 +1,12 @@
 /* rrtest check SUITE...: is everything in order, without running anything? */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "harness/cli/command.h"
 #include "harness/suite/suite.h"
+#include "reports/text.h"
 
 struct check_options {
     bool schema;
@@ -30,6 +32,7 @@ static int check(const char *path)
     struct suite *suite;
     uint64_t runs = 0;
     int status = 0;
+    char *text;
 
     bytes_init(&problems);
     suite_load_all(path, &problems, &suite);
@@ -43,10 +46,13 @@ static int check(const char *path)
         runs += runs_of(&suite->tests[i]);
     }
     if (problems.length > 0) {
-        fwrite(problems.data, 1, problems.length, stderr);
+        text = text_clean(problems.data, problems.length);
+        fputs(text, stderr);
+        free(text);
         status = COMMAND_EXIT_USAGE;
     } else {
-        printf("%s: %zu tests, %" PRIu64 " runs\n", path, suite->count, runs);
+        printf("%s: %zu test%s, %" PRIu64 " run%s\n", path, suite->count,
+               suite->count == 1 ? "" : "s", runs, runs == 1 ? "" : "s");
     }
     bytes_done(&problems);
     suite_free(suite);

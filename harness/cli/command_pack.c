@@ -98,14 +98,21 @@ static int run_pack(const char *program, void *target, const struct option_resul
     const struct pack_target *t = target;
     char *latest = NULL, *name = NULL;
     const char *trace, *output = t->output;
+    struct rr_error error;
     int status;
 
     (void)program;
     if (operands->count > 1)
         return command_fail(COMMAND_EXIT_USAGE, "pack: expected one trace, got %d",
                             operands->count);
-    if (operands->count == 0)
-        latest = trace_home_latest();
+    if (output && strcmp(output, "-") == 0)
+        return command_fail(COMMAND_EXIT_USAGE, "pack: -o: expected a file, got '-': stdout is "
+                                                "not written to");
+    if (operands->count == 0) {
+        latest = trace_home_latest(&error);
+        if (!latest)
+            return command_fail(COMMAND_EXIT_USAGE, "pack: %s", error.message);
+    }
     trace = latest ? latest : operands->operands[0];
     if (!output)
         output = name = packed_name(trace);

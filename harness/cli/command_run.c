@@ -1,9 +1,13 @@
 /* rrtest run SUITE.yaml */
 #include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "harness/cli/color.h"
 #include "harness/cli/command.h"
@@ -246,20 +250,45 @@ static void complain(void *context, const char *message)
     command_fail(0, "%s", message);
 }
 
+/* Said before hours of runs, not behind them. */
+static int check_out(const struct run_options *options, struct rr_error *error)
+{
+    struct stat status;
+
+    if (stat(options->out, &status) == 0 && !S_ISDIR(status.st_mode))
+        return rr_error_set(error, -ENOTDIR, "--out: expected a folder, but %s is a file",
+                            options->out);
+    return 0;
+}
+
+/* Who closed the pipe that stdout is wants no message, but sees what every program does then. */
+static void die_with_pipe(void)
+{
+    struct pollfd end = {.fd = STDOUT_FILENO, .events = POLLOUT};
+
+    if (ferror(stdout) && poll(&end, 1, 0) == 1 && (end.revents & POLLERR)) {
+        signal(SIGPIPE, SIG_DFL);
+        raise(SIGPIPE);
+    }
+}
+
 /* Run, and write the reports that were asked for; one that cannot be written spoils a good status.
  */
 static int run_and_report(const struct suite *suite, const struct run_options *options)
 {
     struct report_session session;
-    int status;
+    int status, why;
 
     if (options->shard.count > 1)
         shard_acknowledge();
     status = run_suite(suite, options, &session);
+    why = errno; /* if stdout could not be written: main() tells */
     if (report_write_all(&options->reports, &session, complain, NULL) > 0 &&
         status == RUN_EXIT_PASSED)
         status = RUN_EXIT_FAILED;
     report_session_done(&session);
+    die_with_pipe();
+    errno = why;
     return status;
 }
 
@@ -280,6 +309,8 @@ static int run(const char *program, void *target, const struct option_result *op
             return command_fail(COMMAND_EXIT_USAGE, "cannot draw a seed; use --seed");
         options->seed = drawn;
     }
+    if (check_out(options, &error))
+        return command_fail(COMMAND_EXIT_USAGE, "run: %s", error.message);
     if (run_hunt_begin(options, operands, &suite, &error))
         return command_fail(COMMAND_EXIT_USAGE, "run: %s", error.message);
     if (!suite) {

@@ -90,6 +90,7 @@ static int run_stats(const char *program, void *target, const struct option_resu
 
 static int run_ls(const char *program, void *target, const struct option_result *operands)
 {
+    struct debug_list_options *options = target;
     struct rr_error error = {0};
     char *home = NULL;
     int code;
@@ -97,9 +98,11 @@ static int run_ls(const char *program, void *target, const struct option_result 
     (void)program;
     if (operands->count > 1)
         return command_fail(COMMAND_EXIT_USAGE, "ls: expected one folder, got %d", operands->count);
-    if (operands->count == 0)
+    if (operands->count == 0) {
         home = trace_home();
-    code = debug_list(home ? home : operands->operands[0], target, stdout, &error);
+        options->missing_is_empty = true; /* nothing was recorded yet */
+    }
+    code = debug_list(home ? home : operands->operands[0], options, stdout, &error);
     free(home);
     return code ? command_fail(COMMAND_EXIT_USAGE, "%s", error.message) : 0;
 }

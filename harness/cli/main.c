@@ -14,6 +14,7 @@
 #include "harness/cli/manual.h"
 #include "harness/run/worker.h"
 #include "recorder/base/words.h"
+#include "reports/text.h"
 
 static const struct command *const commands[] = {
     &command_run,    &command_check,  &command_merge,  &command_report,   &command_import,
@@ -56,13 +57,20 @@ int command_interrupting_signal(void)
 int command_fail(int status, const char *format, ...)
 {
     va_list args;
+    char *message, *clean;
+    int length;
 
-    fflush(stdout);
-    fputs("rrtest: ", stderr);
     va_start(args, format);
-    vfprintf(stderr, format, args);
+    length = vasprintf(&message, format, args);
     va_end(args);
-    fputc('\n', stderr);
+    if (length < 0)
+        abort();
+    /* Messages quote file names, suites and programs: none of them talks to the terminal. */
+    clean = text_clean(message, (size_t)length);
+    fflush(stdout);
+    fprintf(stderr, "rrtest: %s\n", clean);
+    free(clean);
+    free(message);
     return status;
 }
 
@@ -109,10 +117,14 @@ const struct command *command_at(size_t index)
     return commands[index];
 }
 
+/* Of the table, and the two words that are no row of it. */
 static const char *command_name(const void *context, size_t index)
 {
+    static const char *const others[] = {"help", "version", NULL};
+    size_t count = sizeof(commands) / sizeof(*commands) - 1;
+
     (void)context;
-    return commands[index] ? commands[index]->name : NULL;
+    return index < count ? commands[index]->name : others[index - count];
 }
 
 static const struct command *find_command(const char *name)
@@ -155,6 +167,11 @@ static int unknown_command(const char *name)
 {
     const char *nearest = words_nearest(name, command_name, NULL);
 
+    if (*name == '-')
+        return command_fail(COMMAND_EXIT_USAGE,
+                            "unknown option '%s' in front of a command; 'rrtest help' lists those "
+                            "there are",
+                            name);
     if (nearest)
         return command_fail(COMMAND_EXIT_USAGE, "unknown command '%s'; did you mean '%s'?", name,
                             nearest);

@@ -51,7 +51,14 @@ static int store(const struct option_row *row, const char *shown, const char *va
 
 static const char *row_name(const void *context, size_t index)
 {
-    return ((const struct option_row *)context)[index].name;
+    const struct option_row *rows = context;
+    size_t count = 0;
+
+    while (rows[count].name)
+        count++;
+    if (index < count)
+        return rows[index].name;
+    return index == count ? "help" : NULL; /* which every command has */
 }
 
 static int unknown(const struct option_row *rows, const char *argument, const char *name,

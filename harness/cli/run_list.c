@@ -12,6 +12,7 @@
 #include "recorder/base/text.h"
 #include "recorder/record/record.h"
 #include "recorder/trace/json.h"
+#include "reports/text.h"
 
 #define SEEDS_SHOWN 3
 
@@ -96,6 +97,15 @@ int run_list(const struct suite *suite, const struct run_options *options)
 /* --- dry run ----------------------------------------------------------------------------------
  */
 
+/* A suite's texts may hold anything: none of it talks to the terminal. */
+static void print_text(const char *title, const char *value)
+{
+    char *text = text_clean_line(value, strlen(value));
+
+    printf("       %-9s %s\n", title, text);
+    free(text);
+}
+
 static void print_words(const char *title, char *const *words)
 {
     struct bytes text;
@@ -106,9 +116,9 @@ static void print_words(const char *title, char *const *words)
             bytes_append(&text, " ", 1);
         value_shell_quote(&text, *words);
     }
-    printf("       %-9s ", title);
-    print_bytes(&text);
-    printf("\n");
+    bytes_append(&text, "", 1);
+    print_text(title, (const char *)text.data);
+    bytes_done(&text);
 }
 
 /* The schedule itself says what comes first; a calibrating run is answered as if it had been made.
@@ -160,17 +170,16 @@ static void print_test(const struct suite_test *test, const struct run_options *
     printf("%s %s\n", test->skipped ? "skip  " : "run   ", test->name);
     printf("       %-9s %s:%zu\n", "suite", test->file->path, test->line);
     if (note)
-        printf("       %-9s %s\n", "note", note);
+        print_text("note", note);
     free(note);
     if (test->skipped) {
-        printf("       %-9s %s\n", "why", test->skip.reason);
+        print_text("why", test->skip.reason);
         return;
     }
     print_words("command", test->command);
-    printf("       %-9s %s\n", "program", test->program);
-    printf("       %-9s %s\n", "directory",
-           test->copy_count > 0 && !test->directory ? RECORD_FILES_DIRECTORY
-                                                    : test->working_directory);
+    print_text("program", test->program);
+    print_text("directory", test->copy_count > 0 && !test->directory ? RECORD_FILES_DIRECTORY
+                                                                     : test->working_directory);
     print_hooks(test);
     print_runs(test, options);
 }

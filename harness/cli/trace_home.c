@@ -80,11 +80,21 @@ void trace_home_set_latest(const char *trace)
     free(home);
 }
 
-char *trace_home_latest(void)
+char *trace_home_latest(struct rr_error *error)
 {
     char *home = trace_home();
     char *latest = join(home, "latest");
+    struct stat status;
 
+    if (lstat(latest, &status) < 0) {
+        int code = -errno;
+
+        rr_error_set(error, code,
+                     "no latest trace in %s: %s; name a trace, or make one with rrtest record",
+                     home, strerror(-code));
+        free(latest);
+        latest = NULL;
+    }
     free(home);
     return latest;
 }
@@ -98,8 +108,11 @@ int trace_home_open(const char *command, const struct option_result *operands,
     if (operands->count > 1)
         return rr_error_set(error, -EINVAL, "%s: expected one trace, got %d", command,
                             operands->count);
-    if (operands->count == 0)
-        latest = trace_home_latest();
+    if (operands->count == 0) {
+        latest = trace_home_latest(error);
+        if (!latest)
+            return error->code;
+    }
     code = pack_place_open(latest ? latest : operands->operands[0], ret, error);
     free(latest);
     return code;

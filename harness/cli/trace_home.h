@@ -13,11 +13,13 @@ char *trace_home(void);
 int trace_home_claim(const char *program, char **ret, struct rr_error *error);
 /* Let `latest` name the trace, which lies in trace_home(). Best effort. */
 void trace_home_set_latest(const char *trace);
-/* The trace that `replay`, `dump` and `stats` mean without an argument; malloced. */
-char *trace_home_latest(void);
+/* The trace that commands mean without an argument; malloced. NULL, with the error set: there is
+ * none. */
+char *trace_home_latest(struct rr_error *error);
 /* The trace that a command's operands name, the latest if there are none: its directory, or a
  * packed trace that is unpacked for as long as the command runs. To be ended with
- * pack_place_done(). -EINVAL: more than one; other errors are those of pack_place_open(). */
+ * pack_place_done(). -EINVAL: more than one; -ENOENT: there is no latest; other errors are those of
+ * pack_place_open(). */
 int trace_home_open(const char *command, const struct option_result *operands,
                     struct pack_place *ret, struct rr_error *error);
 

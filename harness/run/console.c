@@ -57,8 +57,11 @@ void console_begin(struct console *c, const struct schedule *s)
 
 void console_complain(struct console *c, const char *message)
 {
+    char *text = text_clean(message, strlen(message));
+
     erase(c);
-    fprintf(stderr, "rrtest: %s\n", message);
+    fprintf(stderr, "rrtest: %s\n", text);
+    free(text);
 }
 
 static bool is_said(const struct console *c, const char *note)

@@ -6,16 +6,12 @@
 
 #include "harness/run/keep.h"
 #include "recorder/stacks/stacks.h"
+#include "reports/text.h"
 
+/* Clean from here on: a program's output has zero bytes, and what follows them counts. */
 static char *copy_text(const struct report *report, enum report_part part)
 {
-    char *copy = malloc(report->length[part] + 1);
-
-    if (!copy)
-        abort();
-    memcpy(copy, report_part(report, part), report->length[part]);
-    copy[report->length[part]] = '\0';
-    return copy;
+    return text_clean(report_part(report, part), report->length[part]);
 }
 
 static void drop_text(struct failure_group *group)

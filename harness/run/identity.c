@@ -67,7 +67,33 @@ static uint64_t hash_output(const struct suite_output *output, uint64_t seed)
 {
     seed = hash_texts(output->contains, seed);
     seed = hash_texts(output->lacks, seed);
+    seed = hash_text(output->pattern_not, seed);
     return hash_text(output->pattern, hash_text(output->exact, seed));
+}
+
+static uint64_t hash_injections(const struct suite_test *test, uint64_t seed)
+{
+    for (size_t i = 0; i < test->injection_count; i++) {
+        const struct record_injection *one = &test->injections[i];
+        const uint64_t numbers[] = {(uint64_t)one->signal, (uint64_t)one->at_call, one->limit};
+
+        seed = bytes_hash(numbers, sizeof(numbers), seed);
+        seed = bytes_hash(&one->probability, sizeof(one->probability), seed);
+    }
+    return seed;
+}
+
+static uint64_t hash_preparation(const struct suite_test *test, uint64_t seed)
+{
+    for (int hook = 0; hook < SUITE_HOOK_COUNT; hook++) {
+        for (size_t i = 0; i < test->hook_count[hook]; i++)
+            seed = hash_texts(test->hooks[hook][i].arguments, seed);
+        seed = bytes_hash("", 0, seed);
+    }
+    for (size_t i = 0; i < test->copy_count; i++)
+        seed = hash_text(test->copies[i].target, hash_text(test->copies[i].path, seed));
+    seed = hash_text(test->skip.unless_exists, hash_text(test->skip.reason, seed));
+    return hash_text(test->skip.unless_program, seed);
 }
 
 static uint64_t hash_test(const struct suite_test *test, uint64_t seed)
@@ -83,13 +109,19 @@ static uint64_t hash_test(const struct suite_test *test, uint64_t seed)
         (uint64_t)test->expect.signal,
         test->injection_count,
         test->keep_going,
+        test->time_budget_ns,
+        test->setup_timeout_ns,
+        test->memory_limit,
+        test->process_limit,
+        test->output_limit,
     };
 
     seed = hash_text(test->name, seed);
     seed = hash_texts(test->command, seed);
     seed = hash_texts(test->environment, seed);
     seed = hash_text(test->directory, seed);
-    seed = hash_text(test->stdin_file, seed);
+    seed = hash_text(test->stdin_text, hash_text(test->stdin_file, seed));
+    seed = hash_preparation(test, hash_injections(test, seed));
     seed = bytes_hash(numbers, sizeof(numbers), seed);
     seed = bytes_hash(test->expect.exits, sizeof(test->expect.exits), seed);
     for (int i = 0; i < SUITE_STREAM_COUNT; i++)

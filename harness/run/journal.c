@@ -19,6 +19,7 @@
 #include "recorder/base/text.h"
 
 #define MAGIC "rrtest journal\n"
+#define LAYOUT 2 /* to be raised with every change of what is in the file */
 #define HEADER_SIZE 4096
 /* A killed session's workers hold the lock until they have died, too. */
 #define LOCK_TRIES 100
@@ -26,18 +27,21 @@
 
 struct journal_header {
     char magic[16];
-    char version[32];  /* of rrtest */
-    uint64_t layout;   /* sizes of all structs that lie in the file */
-    uint64_t complete; /* 1: the header is whole */
+    char version[32]; /* of rrtest */
+    uint64_t layout;  /* sizes of all structs that lie in the file */
     uint64_t suite, seed, test_count;
-    uint64_t started_unix_ns, wall_ns;
-    int64_t pid; /* of the session that has it */
+    uint64_t started_unix_ns;
     char options[JOURNAL_OPTIONS_MAX];
+    uint64_t check;   /* bytes_hash() of all before it; set last: the header is whole */
+    uint64_t wall_ns; /* of the sessions before this one together */
+    int64_t pid;      /* of the session that has it */
 };
 _Static_assert(sizeof(struct journal_header) <= HEADER_SIZE, "the header has a page");
 
+#define FRAME_IS_VOID (1ull << 63)
+
 struct frame {
-    uint64_t size;
+    uint64_t size;  /* with FRAME_IS_VOID: the report is passed over */
     uint64_t check; /* bytes_hash() of the report */
 };
 
@@ -53,7 +57,12 @@ static uint64_t layout(void)
     const uint64_t sizes[] = {sizeof(struct journal_header), sizeof(struct progress),
                               sizeof(struct job), offsetof(struct report, text), REPORT_TEXT_MAX};
 
-    return bytes_hash(sizes, sizeof(sizes), 1);
+    return bytes_hash(sizes, sizeof(sizes), LAYOUT);
+}
+
+static uint64_t check_of(const struct journal_header *header)
+{
+    return bytes_hash(header, offsetof(struct journal_header, check), 0);
 }
 
 static size_t mapped_size(uint64_t test_count)
@@ -99,21 +108,38 @@ static int busy(struct journal *journal, struct rr_error *error)
                         journal->path, pid);
 }
 
+/* Is what we opened still what the path names? A session that ends removes its file, perhaps while
+ * we wait for its lock. */
+static bool is_in_place(const struct journal *journal)
+{
+    struct stat ours, there;
+
+    return fstat(journal->fd, &ours) == 0 && lstat(journal->path, &there) == 0 &&
+           ours.st_ino == there.st_ino && ours.st_dev == there.st_dev;
+}
+
 static int open_locked(struct journal *journal, int flags, struct rr_error *error)
 {
     const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+    int tries = 0;
 
-    journal->fd = open(journal->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | flags, 0666);
-    if (journal->fd < 0)
-        return rr_error_set(error, -errno, "cannot open %s: %s", journal->path, strerror(errno));
-    for (int i = 0; flock(journal->fd, LOCK_EX | LOCK_NB) < 0; i++) {
-        if (errno != EWOULDBLOCK)
-            return rr_error_set(error, -errno, "cannot lock %s: %s", journal->path,
+    do {
+        close_fd(&journal->fd);
+        /* O_NONBLOCK: a FIFO in its place must not be waited for */
+        journal->fd =
+            open(journal->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags, 0666);
+        if (journal->fd < 0)
+            return rr_error_set(error, -errno, "cannot open %s: %s", journal->path,
                                 strerror(errno));
-        if (i == LOCK_TRIES)
-            return busy(journal, error);
-        nanosleep(&pause, NULL);
-    }
+        while (flock(journal->fd, LOCK_EX | LOCK_NB) < 0) {
+            if (errno != EWOULDBLOCK)
+                return rr_error_set(error, -errno, "cannot lock %s: %s", journal->path,
+                                    strerror(errno));
+            if (tries++ == LOCK_TRIES)
+                return busy(journal, error);
+            nanosleep(&pause, NULL);
+        }
+    } while (!is_in_place(journal));
     return 0;
 }
 
@@ -153,7 +179,7 @@ static int write_header(struct journal *journal, const struct journal_identity *
         .pid = getpid(),
     };
     snprintf(journal->header->options, JOURNAL_OPTIONS_MAX, "%s", identity->options);
-    journal->header->complete = 1;
+    journal->header->check = check_of(journal->header);
     return 0;
 }
 
@@ -191,15 +217,25 @@ static int differs(const struct journal *journal, struct rr_error *error, const 
                         journal->path, what, before, now);
 }
 
+static int damaged(const struct journal *journal, struct rr_error *error)
+{
+    return rr_error_set(error, -EINVAL,
+                        "%s is damaged; run without --resume to "
+                        "start anew",
+                        journal->path);
+}
+
 static int compare(const struct journal *journal, const struct journal_header *h,
                    const struct journal_identity *identity, struct rr_error *error)
 {
     char before[32], now[32];
 
-    if (memcmp(h->magic, MAGIC, sizeof(MAGIC)) != 0 || h->complete != 1)
+    if (memcmp(h->magic, MAGIC, sizeof(MAGIC)) != 0 || h->check == 0)
         return rr_error_set(error, -ENOENT, "%s holds no session", journal->path);
     if (strncmp(h->version, RRTEST_VERSION, sizeof(h->version)) != 0 || h->layout != layout())
         return differs(journal, error, "rrtest", "another version", RRTEST_VERSION);
+    if (h->check != check_of(h))
+        return damaged(journal, error);
     if (h->suite != identity->suite || h->test_count != identity->test_count)
         return differs(journal, error, "the suite", "another one", "changed");
     if (identity->has_seed && identity->seed != h->seed) {
@@ -230,6 +266,8 @@ int journal_resume(const char *folder, const struct journal_identity *identity,
         code = rr_error_set(error, -ENOENT, "%s holds no session", journal->path);
     if (code == 0)
         code = map(journal, header.test_count, error);
+    for (uint64_t i = 0; code == 0 && i < header.test_count; i++)
+        code = progress_is_sound(&journal_progress(journal)[i]) ? 0 : damaged(journal, error);
     if (code) {
         journal_close(journal, false);
         return code;
@@ -284,23 +322,46 @@ int journal_append(struct journal *journal, const struct report *report)
     return code;
 }
 
-int journal_replay(struct journal *journal, void (*each)(void *context, const struct report *),
+/* A whole report at `at`: its size, and whether it is void; 0: there is none. */
+static uint64_t read_report(const struct journal *journal, uint64_t at, struct report *report,
+                            bool *ret_void)
+{
+    struct frame frame;
+    uint64_t size;
+
+    if (pread(journal->fd, &frame, sizeof(frame), (off_t)at) != sizeof(frame))
+        return 0;
+    size = frame.size & ~FRAME_IS_VOID;
+    *ret_void = size != frame.size;
+    if (size > sizeof(*report) ||
+        pread(journal->fd, report, size, (off_t)(at + sizeof(frame))) != (ssize_t)size ||
+        bytes_hash(report, size, 0) != frame.check || !report_is_whole(report, size))
+        return 0;
+    return size;
+}
+
+/* One store of 8 bytes: there is no moment at which the frame is neither. */
+static void make_void(const struct journal *journal, uint64_t at, uint64_t size)
+{
+    size |= FRAME_IS_VOID;
+    if (pwrite(journal->fd, &size, sizeof(size), (off_t)at) < 0)
+        return; /* then the next session is told of it once more */
+}
+
+int journal_replay(struct journal *journal, bool (*each)(void *context, const struct report *),
                    void *context, struct rr_error *error)
 {
     struct report *report = malloc(sizeof(*report));
     uint64_t at = journal->mapped;
-    struct frame frame;
+    uint64_t size;
+    bool is_void;
 
     if (!report)
         abort();
-    while (pread(journal->fd, &frame, sizeof(frame), (off_t)at) == sizeof(frame) &&
-           frame.size <= sizeof(*report) &&
-           pread(journal->fd, report, frame.size, (off_t)(at + sizeof(frame))) ==
-               (ssize_t)frame.size &&
-           bytes_hash(report, frame.size, 0) == frame.check &&
-           report_is_whole(report, frame.size)) {
-        each(context, report);
-        at += sizeof(frame) + frame.size;
+    while ((size = read_report(journal, at, report, &is_void)) > 0) {
+        if (!is_void && !each(context, report))
+            make_void(journal, at, size);
+        at += sizeof(struct frame) + size;
     }
     free(report);
     if (ftruncate(journal->fd, (off_t)at) < 0)

@@ -34,8 +34,9 @@ struct journal_identity {
 int journal_create(const char *folder, const struct journal_identity *identity,
                    struct journal **ret, bool *ret_left, struct rr_error *error);
 
-/* Go on with the folder's. -ENOENT: there is none to go on with; -EINVAL: it is of another suite,
- * other options or another rrtest, and the error says what differs; -EBUSY as above. */
+/* Go on with the folder's. -ENOENT: there is none to go on with; -EINVAL: it is damaged, or of
+ * another suite, other options or another rrtest, and the error says what differs; -EBUSY as above.
+ */
 int journal_resume(const char *folder, const struct journal_identity *identity,
                    struct journal **ret, struct rr_error *error);
 
@@ -49,12 +50,13 @@ void journal_set_wall_ns(struct journal *journal, uint64_t wall_ns);
 /* For workers to close after fork: the lock must not outlive the parent. */
 int journal_fd(const struct journal *journal);
 
-/* Append a failing run's report; to be done before its counts are set. 0 or negative errno (a full
- * disk): the failure is then known until the session ends. */
+/* Append a failing run's report, or a teardown's; to be done before its counts are set. 0 or
+ * negative errno (a full disk): the failure is then known until the session ends. */
 int journal_append(struct journal *journal, const struct report *report);
-/* Call `each` with every whole report in the file, in the order they were appended. A last one that
- * was cut by the interruption is dropped from the file. */
-int journal_replay(struct journal *journal, void (*each)(void *context, const struct report *),
+/* Call `each` with every whole report in the file, in the order they were appended; one for which
+ * it returns false is not told again. A last one that was cut by the interruption is dropped from
+ * the file. */
+int journal_replay(struct journal *journal, bool (*each)(void *context, const struct report *),
                    void *context, struct rr_error *error);
 
 /* remove: the session is finished, the file goes. NULL is fine. */

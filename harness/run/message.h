@@ -24,7 +24,7 @@ struct job {
     enum job_kind kind;
     uint32_t test;    /* index in the suite */
     uint64_t ordinal; /* from 1: of the runs this shard makes of the test */
-    uint64_t run;     /* from 1: of all runs of the test */
+    uint64_t run;     /* from 1: of all runs of the test; 0: not a run */
     uint64_t seed;
     enum sched_strategy strategy;
     enum record_patching patching;

@@ -2,7 +2,10 @@
 #include "harness/run/progress.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <string.h>
+
+#include "recorder/base/bytes.h"
 
 #define WORDS (PROGRESS_WINDOW / 64)
 
@@ -11,13 +14,37 @@ const struct test_counts *progress_counts(const struct progress *progress)
     return &progress->counts[progress->valid & 1];
 }
 
+static uint64_t check_of(const struct test_counts *counts)
+{
+    return bytes_hash(counts, offsetof(struct test_counts, check), 0);
+}
+
 void progress_set(struct progress *progress, const struct test_counts *counts)
 {
     uint64_t other = (progress->valid & 1) ^ 1;
 
     progress->counts[other] = *counts;
+    progress->counts[other].check = check_of(counts);
     atomic_signal_fence(memory_order_seq_cst);
     *(volatile uint64_t *)&progress->valid = other;
+}
+
+void progress_begin(struct progress *progress, uint64_t test, const struct test_counts *counts)
+{
+    progress->test = 0;
+    atomic_signal_fence(memory_order_seq_cst);
+    memset(&progress->schedules, 0, sizeof(progress->schedules));
+    memset(&progress->outputs, 0, sizeof(progress->outputs));
+    progress_set(progress, counts);
+    atomic_signal_fence(memory_order_seq_cst);
+    *(volatile uint64_t *)&progress->test = test;
+}
+
+bool progress_is_sound(const struct progress *progress)
+{
+    const struct test_counts *counts = progress_counts(progress);
+
+    return progress->test == 0 || (progress->valid <= 1 && counts->check == check_of(counts));
 }
 
 bool counts_is_done(const struct test_counts *counts, uint64_t ordinal)

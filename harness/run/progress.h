@@ -24,10 +24,11 @@ struct test_counts {
     uint64_t wall_ns;       /* of the runs together */
     uint64_t has_length;
     struct sched_length length;
+    uint64_t check; /* progress_set() sets it: of all before it */
 };
 
 struct progress {
-    uint64_t test;  /* hash of its name */
+    uint64_t test;  /* hash of its name; 0: not begun, or not whole */
     uint64_t valid; /* which of counts: 0 or 1 */
     struct test_counts counts[2];
     struct sketch schedules; /* schedule digests of the runs that count */
@@ -37,6 +38,11 @@ struct progress {
 /* The valid counts: those of the last progress_set() that a kill did not cut in the middle. */
 const struct test_counts *progress_counts(const struct progress *progress);
 void progress_set(struct progress *progress, const struct test_counts *counts);
+/* The first counts of a test; what was there before is gone. */
+void progress_begin(struct progress *progress, uint64_t test, const struct test_counts *counts);
+/* Read from a file: are the counts as progress_set() left them, or is nothing begun? The sketches
+ * are not looked at: any content of theirs is one. */
+bool progress_is_sound(const struct progress *progress);
 
 /* Was the run with this ordinal made? */
 bool counts_is_done(const struct test_counts *counts, uint64_t ordinal);

@@ -66,6 +66,11 @@ char *remedy_rerun(const struct run_options *options, const struct suite_test *t
         value_shell_quote(&out, (const char *)pattern.data);
         bytes_done(&pattern);
     }
+    if (job->run == 0) { /* set-up or teardown: no run's seed matters */
+        text_append(&out, " --runs 1");
+        put_hunted(&out, options);
+        return text_take(&out);
+    }
     snprintf(seed, sizeof(seed), " --run-seed %" PRIu64, job->seed);
     text_append(&out, seed);
     if (strategy != (int)job->strategy) {

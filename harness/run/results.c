@@ -95,7 +95,7 @@ static void append_last_line(struct bytes *out, const char *output)
     for (start = end; start > 0 && output[start - 1] != '\n';)
         start--;
     if (end - start > LINE_TOLD)
-        text_format(out, ": %.*s...", LINE_TOLD, output + start);
+        text_format(out, ": %.*s...", (int)text_cut(output + start, LINE_TOLD), output + start);
     else if (end > start)
         text_format(out, ": %.*s", (int)(end - start), output + start);
 }

@@ -25,6 +25,7 @@
 #include "recorder/base/file.h"
 #include "recorder/syscalls/syscalls.h"
 #include "reports/model.h"
+#include "reports/text.h"
 
 #define WORKERS_MAX 1024
 #define STOP_GRACE_NS 1000000000ull /* a worker ends its run within this time when asked to */
@@ -138,6 +139,14 @@ static void absorb_loss(struct runner *r, struct slot *slot, enum outcome outcom
     absorb(r);
 }
 
+/* Their failures begin so, whatever went wrong. */
+static const char *hook_prefix(const struct job *job)
+{
+    if (job->kind == JOB_SETUP)
+        return "setup: ";
+    return job->kind == JOB_TEARDOWN ? "teardown: " : "";
+}
+
 static void lose_worker(struct runner *r, struct slot *slot)
 {
     char reason[256];
@@ -146,11 +155,13 @@ static void lose_worker(struct runner *r, struct slot *slot)
     worker_kill(&slot->worker, &status);
     schedule_worker_lost(&r->schedule, (size_t)(slot - r->slots));
     if (WIFSIGNALED(status))
-        snprintf(reason, sizeof(reason), "the recorder was killed by %s during this run",
-                 syscall_signal_name(WTERMSIG(status)));
+        snprintf(reason, sizeof(reason), "%sthe recorder was killed by %s during %s",
+                 hook_prefix(&slot->job), syscall_signal_name(WTERMSIG(status)),
+                 *hook_prefix(&slot->job) ? "it" : "this run");
     else
-        snprintf(reason, sizeof(reason), "the recorder ended with status %d during this run",
-                 WEXITSTATUS(status));
+        snprintf(reason, sizeof(reason), "%sthe recorder ended with status %d during %s",
+                 hook_prefix(&slot->job), WEXITSTATUS(status),
+                 *hook_prefix(&slot->job) ? "it" : "this run");
     if (slot->job.serial)
         absorb_loss(r, slot, r->kill_at_ns ? OUTCOME_CANCELLED : OUTCOME_ERROR, reason);
 }
@@ -391,6 +402,7 @@ static void tell(struct runner *r, const char *unfinished, struct report_session
     struct rr_error error;
     char *remedy = NULL;
 
+    signal(SIGPIPE, SIG_IGN); /* what comes after the console must not go with its reader */
     results_session(&r->schedule, &context, ret);
     if (store_finish(&r->store, ret, context.wall_ns, &error))
         console_complain(&r->console, error.message);
@@ -409,7 +421,10 @@ int run_suite(const struct suite *suite, const struct run_options *options,
 
     memset(ret, 0, sizeof(*ret));
     if (store_open(&r.store, suite, &r.options, &error)) {
-        fprintf(stderr, "rrtest: %s\n", error.message);
+        char *text = text_clean(error.message, strlen(error.message));
+
+        fprintf(stderr, "rrtest: %s\n", text);
+        free(text);
         return RUN_EXIT_USAGE;
     }
     schedule_init(&r.schedule, suite, &r.options, r.store.progress);

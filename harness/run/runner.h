@@ -13,7 +13,9 @@
  * it; then the results so far have been printed. No worker and no tracee is left behind. *ret is
  * what was found, to be ended with report_session_done() whatever is returned. An interrupted
  * session leaves a journal in options->out, a finished one results.json if there is something to
- * tell: a failure, a shard for `rrtest merge`, or an earlier session's that it replaces. */
+ * tell: a failure, a shard for `rrtest merge`, or an earlier session's that it replaces. When it
+ * returns, SIGPIPE is ignored and the signals that end a session are blocked: the caller has
+ * reports to write. */
 int run_suite(const struct suite *suite, const struct run_options *options,
               struct report_session *ret);
 

@@ -44,8 +44,8 @@ static uint64_t seed_of(const struct schedule *s, const struct suite_test *test,
         return options->run_seed;
     if (test->seeds)
         return test->seeds[(run - 1) % test->seed_count];
-    return random_run_seed(test->has_seed && !options->has_seed ? test->seed : options->seed,
-                           test->name, run);
+    /* The test's own whatever --seed says: else no command could repeat a session of both kinds. */
+    return random_run_seed(test->has_seed ? test->seed : options->seed, test->name, run);
 }
 
 static uint64_t planned_runs(const struct run_options *options, const struct suite_test *test)
@@ -75,6 +75,11 @@ static bool goes_on(const struct test_state *state)
     return state->keep_going || schedule_counts_of(state)->first_failure == UINT64_MAX;
 }
 
+static bool is_out_of_time(const struct suite_test *test, const struct test_counts *counts)
+{
+    return test->time_budget_ns && counts->wall_ns >= test->time_budget_ns;
+}
+
 static void init_test(struct schedule *s, struct test_state *state, uint32_t index,
                       struct progress *progress)
 {
@@ -86,15 +91,15 @@ static void init_test(struct schedule *s, struct test_state *state, uint32_t ind
     state->progress = progress;
     state->keep_going = s->options->keep_going || s->options->has_run_seed || test->keep_going;
     state->failures.trace_limit = trace_limit(s, state);
-    if (progress->test != name) { /* zeroed memory */
+    if (progress->test != name) {
         struct test_counts counts = {.planned = planned_runs(s->options, test),
                                      .first_failure = UINT64_MAX};
 
-        progress->test = name;
-        progress_set(progress, &counts);
+        progress_begin(progress, name, &counts);
     }
     state->next = schedule_counts_of(state)->prefix + 1;
     state->length_asked = schedule_counts_of(state)->has_length;
+    state->out_of_time = is_out_of_time(test, schedule_counts_of(state));
 }
 
 void schedule_init(struct schedule *s, const struct suite *suite, const struct run_options *options,
@@ -126,18 +131,6 @@ void schedule_done(struct schedule *s)
         failures_done(&s->tests[i].failures);
     free(s->tests);
     free(s->order);
-}
-
-void schedule_restore(struct schedule *s, const struct report *report)
-{
-    struct test_state *state;
-
-    if (report->job.test >= s->count)
-        return;
-    state = &s->tests[report->job.test];
-    if (counts_is_done(schedule_counts_of(state), report->job.ordinal) &&
-        !schedule_is_superfluous(s, &report->job))
-        failures_add(&state->failures, s->options, state->test, report, false);
 }
 
 struct ranked {
@@ -190,6 +183,25 @@ static bool wants_more(const struct schedule *s, const struct test_state *state)
 {
     return state->selected && !state->test->skipped && !state->out_of_time &&
            state->setup != SETUP_FAILED && state->next <= own_runs(s, state) && goes_on(state);
+}
+
+bool schedule_restore(struct schedule *s, const struct report *report)
+{
+    struct test_state *state;
+    bool stands;
+
+    if (report->job.test >= s->count)
+        return false;
+    state = &s->tests[report->job.test];
+    skip_done(state);
+    if (report->job.kind == JOB_TEARDOWN) /* else there will be another one */
+        stands = !wants_more(s, state);
+    else
+        stands = counts_is_done(schedule_counts_of(state), report->job.ordinal) &&
+                 !schedule_is_superfluous(s, &report->job);
+    if (stands)
+        failures_add(&state->failures, s->options, state->test, report, false);
+    return stands;
 }
 
 static void make_job(struct schedule *s, const struct test_state *state, enum job_kind kind,
@@ -260,6 +272,7 @@ static bool next_of_test(struct schedule *s, struct test_state *state, size_t wo
     if (needs_setup(state)) {
         make_job(s, state, JOB_SETUP, ret);
         state->setup = SETUP_OUT;
+        s->set_up++;
         state->setup_worker = worker;
     } else if (needs_calibration(s, state, random)) {
         make_calibration(s, state, ret);
@@ -273,17 +286,26 @@ static bool next_of_test(struct schedule *s, struct test_state *state, size_t wo
     return true;
 }
 
+/* Of a test without a run to hand out: may it get one later? */
+static bool may_go_on(const struct schedule *s, const struct test_state *state)
+{
+    if (s->draining)
+        return false;
+    return wants_more(s, state) ||
+           (s->options->until_failure && !s->rounds_over && !schedule_any_failed(s));
+}
+
 /* Tests that were set up and have nothing left to do. */
 static bool next_teardown(struct schedule *s, size_t worker, struct job *ret)
 {
-    for (size_t i = 0; i < s->count; i++) {
+    for (size_t i = 0; i < s->count && s->set_up > 0; i++) {
         struct test_state *state = &s->tests[i];
 
         if (state->torn_down || state->in_flight > 0 || state->setup_worker != worker ||
-            (state->setup != SETUP_DONE && state->setup != SETUP_FAILED) ||
-            (!s->draining && (wants_more(s, state) || s->options->until_failure)))
+            (state->setup != SETUP_DONE && state->setup != SETUP_FAILED) || may_go_on(s, state))
             continue;
         state->torn_down = true;
+        s->set_up--;
         make_job(s, state, JOB_TEARDOWN, ret);
         state->in_flight++;
         s->in_flight++;
@@ -310,15 +332,19 @@ static bool begin_again(struct schedule *s)
         return false;
     for (size_t i = 0; i < s->count; i++) {
         struct test_state *state = &s->tests[i];
-        struct test_counts counts = *schedule_counts_of(state);
 
-        if (state->selected && !state->test->skipped) {
+        if (!state->selected || state->test->skipped || state->out_of_time)
+            continue;
+        do { /* a shard's share of one round may be no run at all */
+            struct test_counts counts = *schedule_counts_of(state);
+
             counts.planned += planned_runs(s->options, state->test);
             progress_set(state->progress, &counts);
-            any |= wants_more(s, state);
-        }
+        } while (!wants_more(s, state));
+        any = true;
     }
     s->cursor = 0;
+    s->rounds_over = !any;
     return any;
 }
 
@@ -357,9 +383,8 @@ static bool next_run(struct schedule *s, size_t worker, struct job *ret)
 
 bool schedule_next(struct schedule *s, size_t worker, struct job *ret)
 {
-    if (!s->draining && next_run(s, worker, ret))
-        return true;
-    return next_teardown(s, worker, ret);
+    return next_teardown(s, worker, ret) || (!s->draining && next_run(s, worker, ret)) ||
+           next_teardown(s, worker, ret); /* now that there is no other round */
 }
 
 void schedule_worker_lost(struct schedule *s, size_t worker)
@@ -367,8 +392,10 @@ void schedule_worker_lost(struct schedule *s, size_t worker)
     for (size_t i = 0; i < s->count; i++) {
         struct test_state *state = &s->tests[i];
 
-        if (state->setup == SETUP_DONE && state->setup_worker == worker && !state->torn_down)
+        if (state->setup == SETUP_DONE && state->setup_worker == worker && !state->torn_down) {
             state->setup = SETUP_NONE;
+            s->set_up--;
+        }
     }
 }
 
@@ -388,11 +415,19 @@ static uint64_t round_length(uint64_t value)
     return power - value > value - power / 2 ? power / 2 : power;
 }
 
+/* A calibrating run that was interrupted has told nothing, and must not decide what a resumed
+ * session does; one whose recorder died is made once more. */
 static void learn(struct test_state *state, const struct report *report)
 {
     struct test_counts counts = *schedule_counts_of(state);
 
     state->needs_length = false;
+    if (report->outcome == OUTCOME_CANCELLED ||
+        (report->outcome == OUTCOME_ERROR && !state->length_missed)) {
+        state->length_missed = true;
+        state->length_asked = false;
+        return;
+    }
     counts.has_length = true;
     counts.length = (struct sched_length){
         .ticks = round_length(report->learned.ticks),
@@ -435,8 +470,7 @@ static void count_run(struct schedule *s, struct test_state *state, const struct
     progress_set(state->progress, &counts);
     if (!passed)
         failures_add(&state->failures, s->options, state->test, report, remove);
-    state->out_of_time |=
-        state->test->time_budget_ns && counts.wall_ns >= state->test->time_budget_ns;
+    state->out_of_time = is_out_of_time(state->test, &counts);
 }
 
 bool schedule_counts(const struct schedule *s, const struct report *report)
@@ -475,8 +509,10 @@ bool schedule_test_complete(const struct schedule *s, const struct test_state *s
 
     if (state->in_flight > 0)
         return false;
-    if (state->test->skipped || state->setup == SETUP_FAILED || !goes_on(state))
+    if (state->test->skipped || !goes_on(state))
         return true;
+    if (state->setup == SETUP_FAILED) /* without a failure: it was interrupted */
+        return state->failures.count > 0;
     if (state->out_of_time && counts->passed + counts->failed > 0)
         return true;
     return counts->passed + counts->failed >= own_runs(s, state); /* else some were cancelled */

@@ -28,6 +28,7 @@ struct test_state {
     bool torn_down;            /* that job is out or done */
     bool needs_length;         /* random runs wait for the calibrating one */
     bool length_asked;         /* that job is out or done */
+    bool length_missed;        /* it was done once and told nothing */
     uint64_t next;             /* ordinal of the next run to hand out */
     uint64_t in_flight;        /* all kinds of jobs */
     bool out_of_time;          /* its own time budget is spent */
@@ -44,8 +45,10 @@ struct schedule {
     size_t cursor;   /* tests before it in `order` have nothing left to hand out in this round */
     uint64_t round;  /* ordinals up to this one are handed out; UINT64_MAX: no rounds */
     size_t in_flight;
+    size_t set_up; /* tests whose teardown is still to be handed out */
     uint64_t serial;
-    bool draining; /* no new runs; what was set up is still torn down */
+    bool rounds_over; /* until_failure: there is no other round */
+    bool draining;    /* no new runs; what was set up is still torn down */
 };
 
 /* `progress`: one per test of the suite, zeroed or what an interrupted session left; it outlives
@@ -54,15 +57,17 @@ void schedule_init(struct schedule *s, const struct suite *suite, const struct r
                    struct progress *progress);
 void schedule_done(struct schedule *s);
 
-/* A failing run of the interrupted session, to be told after schedule_init(). */
-void schedule_restore(struct schedule *s, const struct report *report);
+/* What an interrupted session journaled, to be told after schedule_init(): false if it does not
+ * count, as of a run that is made again, and should be forgotten. */
+bool schedule_restore(struct schedule *s, const struct report *report);
 
 /* Serve the tests with the highest rank first; equal ranks in the suite's order. */
 void schedule_rank(struct schedule *s, uint64_t (*rank)(const void *context, size_t test),
                    const void *context);
 
 /* The next job for that worker (an index); false: none now (perhaps later, when something that is
- * out has come back, or for another worker: a test is torn down by the one that set it up). */
+ * out has come back, or for another worker: a test is torn down by the one that set it up). A test
+ * is torn down before others begin: what it set up may be in their way. */
 bool schedule_next(struct schedule *s, size_t worker, struct job *ret);
 /* The worker is gone, and with it what it had set up: that is done again. */
 void schedule_worker_lost(struct schedule *s, size_t worker);
@@ -72,10 +77,10 @@ void schedule_absorb(struct schedule *s, const struct report *report);
 
 /* Is the result of this job not wanted any more (an earlier run of the test has failed)? */
 bool schedule_is_superfluous(const struct schedule *s, const struct job *job);
-/* Does the run count: was it made, and is it not superfluous? */
+/* Does the run count: was it made, and is it not superfluous? False for other kinds of jobs. */
 bool schedule_counts(const struct schedule *s, const struct report *report);
 
-/* All wanted runs of the test are back. */
+/* All wanted runs of the test are back, or there are none since its set-up failed. */
 bool schedule_test_complete(const struct schedule *s, const struct test_state *state);
 /* Runs that count: up to the first failure, or all that came back. */
 uint64_t schedule_test_runs(const struct schedule *s, const struct test_state *state);

@@ -121,17 +121,33 @@ int store_open(struct store *store, const struct suite *suite, struct run_option
     return 0;
 }
 
-static void restore_one(void *context, const struct report *report)
+static bool restore_one(void *context, const struct report *report)
 {
-    schedule_restore(context, report);
+    return schedule_restore(context, report);
 }
 
 void store_restore(struct store *store, struct schedule *schedule)
 {
     struct rr_error ignored; /* what cannot be cut off is overwritten */
 
-    if (store->journal)
-        journal_replay(store->journal, restore_one, schedule, &ignored);
+    if (!store->journal)
+        return;
+    journal_replay(store->journal, restore_one, schedule, &ignored);
+    for (size_t i = 0; i < schedule->count; i++) {
+        const struct failures *failures = &schedule->tests[i].failures;
+
+        for (size_t j = 0; j < failures->count; j++)
+            for (size_t k = 0; k < failures->groups[j].trace_count; k++)
+                store->kept_bytes += failures->groups[j].traces[k].bytes;
+    }
+}
+
+/* Set-ups are made again when a session is gone on with; teardowns of finished tests are not. */
+static bool is_to_last(const struct schedule *schedule, const struct report *report)
+{
+    if (report->job.kind == JOB_TEARDOWN)
+        return report->outcome == OUTCOME_ERROR;
+    return report->outcome != OUTCOME_PASS && schedule_counts(schedule, report);
 }
 
 /* Only the first run of a kind is told in full, so only its texts are kept: a test that fails in
@@ -143,7 +159,7 @@ int store_failure(struct store *store, const struct schedule *schedule, const st
     struct report *brief;
     int code;
 
-    if (!store->journal || report->outcome == OUTCOME_PASS || !schedule_counts(schedule, report))
+    if (!store->journal || !is_to_last(schedule, report))
         return 0;
     if (failures_wants_text(&state->failures, report)) {
         code = journal_append(store->journal, report);

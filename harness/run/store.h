@@ -36,7 +36,7 @@ int store_open(struct store *store, const struct suite *suite, struct run_option
                struct rr_error *error);
 /* After schedule_init(): the failures of the interrupted session. */
 void store_restore(struct store *store, struct schedule *schedule);
-/* Before schedule_absorb(): journal a failing run. */
+/* Before schedule_absorb(): journal a failing run or teardown. */
 int store_failure(struct store *store, const struct schedule *schedule, const struct report *report,
                   struct rr_error *error);
 /* After schedule_absorb() of a run whose trace was kept: remove what goes beyond the quota. Only

@@ -106,6 +106,8 @@ static void put_output(struct report *report, const struct record_result *result
             break;
         from--;
     }
+    while (from > 0 && from < words.length && ((unsigned char)words.text[from] & 0xc0) == 0x80)
+        from++; /* not half a character */
     if (words.length > from)
         report_append(report, PART_OUTPUT, words.text + from, words.length - from);
 }
@@ -324,6 +326,8 @@ static void make_run(struct worker_context *c, const struct suite_test *test, co
     c->report.learned = result.learned;
     if (job->kind != JOB_CALIBRATE)
         finish_run(c, test, &result, end_code, &end_error);
+    else if (result.verdict == RECORD_VERDICT_INTERRUPTED)
+        c->report.outcome = OUTCOME_CANCELLED;
     record_result_done(&result);
 }
 

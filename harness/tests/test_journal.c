@@ -70,7 +70,10 @@ static void be_killed(const char *folder)
             free(report);
             counts.failed++;
             counts_mark_done(&counts, run);
-            progress_set(&journal_progress(journal)[1], &counts);
+            if (run == 1)
+                progress_begin(&journal_progress(journal)[1], 77, &counts);
+            else
+                progress_set(&journal_progress(journal)[1], &counts);
         }
         journal_set_wall_ns(journal, 5000);
         raise(SIGKILL);
@@ -85,7 +88,7 @@ struct seen {
     uint64_t sum;
 };
 
-static void see(void *context, const struct report *report)
+static bool see(void *context, const struct report *report)
 {
     struct seen *seen = context;
 
@@ -93,6 +96,7 @@ static void see(void *context, const struct report *report)
     seen->sum += report->signature;
     assert_int_equal(report->length[PART_REASON], 7);
     assert_memory_equal(report_part(report, PART_REASON), "because", 7);
+    return true;
 }
 
 static void test_kill_and_resume(void **state)
@@ -197,6 +201,95 @@ static void test_damage(void **state)
     assert_int_equal(journal_resume(*state, &identity, &journal, &error), -ENOENT);
 }
 
+/* Any byte of the counts and of what the session is may be wrong: it is refused, or (the wall time,
+ * the process, unused room, the copy that does not count) does not matter. */
+static void test_wrong_bytes(void **state)
+{
+    struct rr_error error;
+    struct journal *journal;
+    unsigned refused = 0;
+    char path[128];
+    int fd;
+
+    be_killed(*state);
+    snprintf(path, sizeof(path), "%s/" JOURNAL_NAME, (char *)*state);
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    for (off_t at = 16; at < 4096 + 2 * (off_t)sizeof(struct progress); at += 7) {
+        const struct test_counts *counts;
+        uint8_t byte, wrong;
+
+        assert_int_equal(pread(fd, &byte, 1, at), 1);
+        wrong = byte ^ 0x10;
+        assert_int_equal(pwrite(fd, &wrong, 1, at), 1);
+        if (journal_resume(*state, &identity, &journal, &error)) {
+            assert_non_null(strstr(error.message, "run without --resume"));
+            refused++;
+        } else {
+            counts = progress_counts(&journal_progress(journal)[1]);
+            assert_int_equal(journal_seed(journal), 42);
+            assert_int_equal(counts->failed, 3);
+            assert_int_equal(counts->prefix, 3);
+            journal_close(journal, false);
+        }
+        assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+    }
+    assert_in_range(refused, 200, 4096 / 7);
+    close(fd);
+}
+
+static bool see_and_drop(void *context, const struct report *report)
+{
+    see(context, report);
+    return report->job.run != 2;
+}
+
+static void test_dropped(void **state)
+{
+    struct seen first = {0}, second = {0};
+    struct rr_error error;
+    struct journal *journal;
+
+    be_killed(*state);
+    assert_int_equal(journal_resume(*state, &identity, &journal, &error), 0);
+    assert_int_equal(journal_replay(journal, see_and_drop, &first, &error), 0);
+    journal_close(journal, false);
+    assert_int_equal(journal_resume(*state, &identity, &journal, &error), 0);
+    assert_int_equal(journal_replay(journal, see, &second, &error), 0);
+    journal_close(journal, true);
+    assert_int_equal(first.count, 3);
+    assert_int_equal(second.count, 2);
+    assert_int_equal(second.sum, 12);
+}
+
+/* The lock that was waited for is one of a file that is gone: it protects nothing. */
+static void test_removed_while_waiting(void **state)
+{
+    struct journal *one, *two, *three;
+    struct rr_error error;
+    int pair[2], status;
+    pid_t pid;
+
+    assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+    pid = fork();
+    if (pid == 0) {
+        if (journal_create(*state, &identity, &one, NULL, &error) || write(pair[1], "x", 1) != 1)
+            _exit(1);
+        usleep(300000); /* for the other one to begin to wait */
+        journal_close(one, true);
+        _exit(0);
+    }
+    assert_true(pid > 0);
+    assert_int_equal(read(pair[0], &status, 1), 1);
+    assert_int_equal(journal_create(*state, &identity, &two, NULL, &error), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(journal_create(*state, &identity, &three, NULL, &error), -EBUSY);
+    journal_close(two, true);
+    close(pair[0]);
+    close(pair[1]);
+}
+
 static void test_lock(void **state)
 {
     struct journal *one, *two;
@@ -238,6 +331,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_cut, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_other_session, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_wrong_bytes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_dropped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_removed_while_waiting, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lock, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_unwritable, set_up, tear_down),
     };

@@ -244,7 +244,7 @@ static void test_seeds_of_the_suite(void **state)
     options.filter = "b";
     begin(&s, suite, &options);
     assert_true(schedule_next(&s, 0, &job));
-    assert_true(job.seed == random_run_seed(42, "b", 1));
+    assert_true(job.seed == random_run_seed(1, "b", 1));
     assert_false(schedule_next(&s, 0, &job));
     schedule_done(&s);
     suite_free(suite);
@@ -505,6 +505,182 @@ static void test_hooks(void **state)
     suite_free(suite);
 }
 
+static void test_interrupted_setup(void **state)
+{
+    struct suite *suite =
+        parse("version: 1\ntests: [{name: a, command: [x], setup: [\"true\"]}]\n");
+    struct run_options options = defaults();
+    struct schedule s;
+    struct job job;
+
+    (void)state;
+    begin(&s, suite, &options);
+    assert_true(schedule_next(&s, 0, &job));
+    s.draining = true;
+    answer(&s, &job, OUTCOME_CANCELLED);
+    assert_int_equal(s.tests[0].failures.count, 0);
+    assert_false(schedule_test_complete(&s, &s.tests[0]));
+    schedule_done(&s);
+    suite_free(suite);
+}
+
+/* With --until-failure a test is torn down when there is no other round, and only then. */
+static void test_teardown_until_failure(void **state)
+{
+    struct suite *suite = parse("version: 1\n"
+                                "defaults: {command: [x], runs: 2, strategy: round-robin,\n"
+                                "           teardown: [\"true\"]}\n"
+                                "tests: [{name: a}, {name: b}]\n");
+    struct run_options options = defaults();
+    unsigned torn_down[2] = {0};
+    struct schedule s;
+    struct job job;
+
+    (void)state;
+    options.until_failure = true;
+    begin(&s, suite, &options);
+    while (schedule_next(&s, 0, &job)) {
+        bool fails = job.kind == JOB_RUN && job.test == 1 && job.run == 5;
+
+        if (job.kind == JOB_TEARDOWN)
+            torn_down[job.test]++;
+        else
+            assert_int_equal(torn_down[job.test], 0);
+        answer(&s, &job, fails ? OUTCOME_FAIL : OUTCOME_PASS);
+    }
+    assert_int_equal(counts_of(&s, 1)->first_failure, 5);
+    assert_int_equal(torn_down[0], 1);
+    assert_int_equal(torn_down[1], 1);
+    schedule_done(&s);
+    suite_free(suite);
+}
+
+/* The length is what a whole calibrating run told, in a resumed session as well. */
+static void test_interrupted_calibration(void **state)
+{
+    struct suite *suite = parse("version: 1\ntests: [{name: a, command: [x], strategy: random}]\n");
+    struct run_options options = defaults();
+    struct schedule s;
+    struct job job;
+
+    (void)state;
+    begin(&s, suite, &options);
+    assert_true(schedule_next(&s, 0, &job));
+    assert_int_equal(job.kind, JOB_CALIBRATE);
+    s.draining = true;
+    answer(&s, &job, OUTCOME_CANCELLED);
+    assert_false(schedule_next(&s, 0, &job));
+    schedule_done(&s);
+
+    schedule_init(&s, suite, &options, progress); /* goes on */
+    for (int i = 0; i < 2; i++) {
+        assert_true(schedule_next(&s, 0, &job));
+        assert_int_equal(job.kind, JOB_CALIBRATE);
+        answer(&s, &job, i == 0 ? OUTCOME_ERROR : OUTCOME_PASS); /* the recorder was killed */
+    }
+    assert_true(schedule_next(&s, 0, &job));
+    assert_int_equal(job.kind, JOB_RUN);
+    assert_int_equal(job.length.ticks, 512);
+    answer(&s, &job, OUTCOME_PASS);
+    schedule_done(&s);
+
+    begin(&s, suite, &options); /* one that can never be made stops nothing */
+    for (int i = 0; i < 2; i++) {
+        assert_true(schedule_next(&s, 0, &job));
+        assert_int_equal(job.kind, JOB_CALIBRATE);
+        answer(&s, &job, OUTCOME_ERROR);
+    }
+    assert_true(schedule_next(&s, 0, &job));
+    assert_int_equal(job.kind, JOB_RUN);
+    answer(&s, &job, OUTCOME_PASS);
+    schedule_done(&s);
+    suite_free(suite);
+}
+
+/* A teardown that failed is told again when its test is finished; else it comes again itself. */
+static void test_resumed_teardown(void **state)
+{
+    static struct report report;
+    struct suite *suite = parse("version: 1\n"
+                                "defaults: {command: [x], strategy: round-robin, runs: 1,\n"
+                                "           teardown: [\"true\"]}\n"
+                                "tests: [{name: a}, {name: b}]\n");
+    struct run_options options = defaults();
+    struct schedule s;
+    struct job job;
+
+    (void)state;
+    begin(&s, suite, &options);
+    assert_true(schedule_next(&s, 0, &job));
+    assert_int_equal(job.kind, JOB_SETUP);
+    answer(&s, &job, OUTCOME_PASS);
+    assert_true(schedule_next(&s, 0, &job));
+    assert_int_equal(job.kind, JOB_RUN);
+    answer(&s, &job, OUTCOME_PASS);
+    schedule_done(&s);
+
+    schedule_init(&s, suite, &options, progress);
+    for (uint32_t test = 0; test < 2; test++) {
+        report = (struct report){.job = {.kind = JOB_TEARDOWN, .test = test},
+                                 .outcome = OUTCOME_ERROR,
+                                 .failure = FAILURE_SETUP};
+        assert_int_equal(schedule_restore(&s, &report), test == 0);
+        assert_int_equal(s.tests[test].failures.count, test == 0);
+    }
+    report.job = (struct job){.kind = JOB_RUN, .test = 1, .run = 1, .ordinal = 1};
+    assert_false(schedule_restore(&s, &report)); /* not counted before the kill: made again */
+    report.job.test = 7;
+    assert_false(schedule_restore(&s, &report));
+    schedule_done(&s);
+    suite_free(suite);
+}
+
+static void test_resumed_time_budget(void **state)
+{
+    static struct report report;
+    struct suite *suite =
+        parse("version: 1\n"
+              "tests: [{name: a, command: [x], strategy: round-robin, time_budget: 1s}]\n");
+    struct run_options options = defaults();
+    struct schedule s;
+    struct job job;
+
+    (void)state;
+    begin(&s, suite, &options);
+    assert_true(schedule_next(&s, 0, &job));
+    report = (struct report){.job = job, .statistics = {.wall_ns = 2000000000}};
+    schedule_absorb(&s, &report);
+    assert_false(schedule_next(&s, 0, &job));
+    schedule_done(&s);
+    schedule_init(&s, suite, &options, progress);
+    assert_false(schedule_next(&s, 0, &job));
+    assert_true(schedule_test_complete(&s, &s.tests[0]));
+    schedule_done(&s);
+    suite_free(suite);
+}
+
+/* Shards by runs: one whose share of the first rounds is no run at all goes on to its own. */
+static void test_until_failure_in_shards(void **state)
+{
+    struct suite *suite =
+        parse("version: 1\n"
+              "tests: [{name: a, command: [x], strategy: round-robin, runs: 1}]\n");
+    struct run_options options = defaults();
+    struct schedule s;
+    struct job job;
+
+    (void)state;
+    options.until_failure = true;
+    options.shard = (struct shard){.index = 8, .count = 8, .by = SHARD_BY_RUNS};
+    begin(&s, suite, &options);
+    assert_true(schedule_next(&s, 0, &job));
+    assert_true(job.run > 1);
+    answer(&s, &job, OUTCOME_FAIL);
+    assert_false(schedule_next(&s, 0, &job));
+    schedule_done(&s);
+    suite_free(suite);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -520,6 +696,12 @@ int main(void)
         cmocka_unit_test(test_rank),
         cmocka_unit_test(test_shards),
         cmocka_unit_test(test_hooks),
+        cmocka_unit_test(test_interrupted_setup),
+        cmocka_unit_test(test_teardown_until_failure),
+        cmocka_unit_test(test_interrupted_calibration),
+        cmocka_unit_test(test_resumed_teardown),
+        cmocka_unit_test(test_resumed_time_budget),
+        cmocka_unit_test(test_until_failure_in_shards),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,7 +39,7 @@ struct report_failure {
     char *output;  /* the end of what the first run wrote to stderr (or stdout); "" */
     struct stack_list stacks; /* of the first run */
     uint64_t count;           /* failing runs in this group */
-    uint64_t first_run;       /* the lowest run number */
+    uint64_t first_run;       /* the lowest run number; 0: set-up or teardown, no run */
     uint64_t first_seed;      /* and its seed */
     char *strategy;           /* of that run: "random"... */
     char *patching;

@@ -38,6 +38,7 @@ struct debug_list_options {
     bool json; /* one JSON object per line */
     bool sum;  /* one line about all of them instead */
     enum debug_sort sort;
+    bool missing_is_empty; /* a folder that is not there holds no traces; else an error */
 };
 
 /* One line per trace in or below directory (up to 4 levels): size, age, path, verdict, seed,

@@ -55,6 +55,19 @@ static const char *state_of(const struct trace_reader *reader)
                                           : "no verdict";
 }
 
+/* As it is where it is one plain word; else quoted, and nothing in it reaches a terminal. */
+static void put_word(struct bytes *line, const char *word)
+{
+    bool plain = *word && !strpbrk(word, " \t\n\"'\\");
+
+    for (const char *at = word; plain && *at; at++)
+        plain = (unsigned char)*at >= 0x20 && *at != 0x7f;
+    if (plain)
+        text_append(line, word);
+    else
+        json_put_string(line, word);
+}
+
 static void describe(const struct trace_reader *reader, struct bytes *line)
 {
     const struct trace_meta *meta = trace_reader_meta(reader);
@@ -62,11 +75,8 @@ static void describe(const struct trace_reader *reader, struct bytes *line)
     text_format(line, "  %s  seed %" PRIu64 "  %s ", state_of(reader), meta->seed,
                 meta->strategy ? meta->strategy : "no strategy");
     for (size_t i = 0; meta->command[i]; i++) {
-        text_format(line, " ");
-        if (meta->command[i][0] == '\0' || strpbrk(meta->command[i], " \t\n\"'\\"))
-            json_put_string(line, meta->command[i]);
-        else
-            text_format(line, "%s", meta->command[i]);
+        text_append(line, " ");
+        put_word(line, meta->command[i]);
     }
 }
 
@@ -271,7 +281,8 @@ static void put_item(const struct list *list, const struct item *item, int64_t n
     } else {
         put_size(b, item->size.own);
         put_age(b, now, item->time);
-        text_format(b, "  %s", item->path);
+        text_append(b, "  ");
+        put_word(b, item->path);
     }
     bytes_append(b, item->details.data, item->details.length);
     text_format(b, list->options->json ? "}\n" : "\n");
@@ -318,6 +329,8 @@ int debug_list(const char *directory, const struct debug_list_options *options, 
     struct list list = {.options = options};
     int result = walk(&list, directory, 0);
 
+    if (result == -ENOENT && options->missing_is_empty)
+        result = 0;
     if (list.count > 0)
         qsort(list.items, list.count, sizeof(*list.items), orders[options->sort].compare);
     if (!result)

@@ -7,8 +7,10 @@
 #include <string.h>
 
 #include "recorder/base/text.h"
+#include "recorder/stacks/stacks.h"
 #include "recorder/trace/json.h"
 #include "reports/html/parts.h"
+#include "reports/html/strings.h"
 
 /* What all timelines of a page may show one by one, and what one of them gets of it. */
 #define ITEMS_PER_PAGE 200000
@@ -17,7 +19,8 @@
 
 struct writer {
     struct bytes *to;
-    bool is_first; /* of the object or array that is open */
+    bool is_first;          /* of the object or array that is open */
+    struct strings *frames; /* of all stacks */
 };
 
 static void put(struct writer *w, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -122,7 +125,21 @@ static void put_frame(struct writer *w, const struct stack_frame *f)
     put(w, "\"0x%" PRIx64 "\"", f->module_offset);
     number_member(w, "offset", f->offset);
     bool_member(w, "isInlined", f->is_inlined);
+    bool_member(w, "isOwn", stacks_frame_is_own(f));
     close_with(w, "}");
+}
+
+/* Its index in the page's list of frames. */
+static size_t frame_index(struct writer *w, const struct stack_frame *f)
+{
+    struct bytes json = {0};
+    struct writer own = {.to = &json, .is_first = true};
+    size_t index;
+
+    put_frame(&own, f);
+    index = strings_add(w->frames, json.data, json.length);
+    bytes_done(&json);
+    return index;
 }
 
 static void put_stack(struct writer *w, const struct task_stack *s)
@@ -141,7 +158,7 @@ static void put_stack(struct writer *w, const struct task_stack *s)
     open_with(w, "[");
     for (size_t i = 0; i < s->frame_count; i++) {
         next(w);
-        put_frame(w, &s->frames[i]);
+        put(w, "%zu", frame_index(w, &s->frames[i]));
     }
     close_with(w, "]");
     close_with(w, "}");
@@ -265,15 +282,21 @@ static void put_session(struct writer *w, const struct report_session *s)
         put_test(w, &s->tests[i], limit);
     }
     close_with(w, "]");
+    key(w, "frames");
+    open_with(w, "[");
+    strings_append(w->frames, w->to);
+    close_with(w, "]");
     close_with(w, "}");
 }
 
 void html_data(const struct report_session *session, struct bytes *ret)
 {
     struct bytes json = {0};
-    struct writer w = {.to = &json, .is_first = true};
+    struct strings frames = {0};
+    struct writer w = {.to = &json, .is_first = true, .frames = &frames};
 
     put_session(&w, session);
+    strings_done(&frames);
     /* A script element ends at "</script" and changes its rules at "<!--", whatever its content
      * type (HTML, section 4.12.1.3): no '<' at all. In JSON it occurs in strings only. */
     for (size_t i = 0; i < json.length; i++) {

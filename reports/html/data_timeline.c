@@ -2,18 +2,25 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "recorder/base/text.h"
+#include "recorder/stacks/stacks.h"
 #include "recorder/trace/json.h"
 #include "reports/html/parts.h"
+#include "reports/text.h"
 
+/* Traces hold bytes as they came; a page shows what the model would. */
 static void put_text(struct bytes *to, const char *value)
 {
-    if (value)
-        json_put_string(to, value);
+    char *text = value ? text_clean(value, strlen(value)) : NULL;
+
+    if (text)
+        json_put_string(to, text);
     else
         text_format(to, "null");
+    free(text);
 }
 
 static void put_tasks(struct bytes *to, const struct timeline *t)
@@ -35,6 +42,11 @@ static void put_tasks(struct bytes *to, const struct timeline *t)
     text_format(to, "]");
 }
 
+static bool is_own(const struct timeline_place *place)
+{
+    return stacks_frame_is_own(&(struct stack_frame){.module = place->module});
+}
+
 static void put_places(struct bytes *to, const struct timeline *t)
 {
     text_format(to, ",\"places\":[");
@@ -49,7 +61,7 @@ static void put_places(struct bytes *to, const struct timeline *t)
         put_text(to, p->inlined_into);
         text_format(to, ",");
         put_text(to, p->module);
-        text_format(to, ",\"0x%" PRIx64 "\"]", p->address);
+        text_format(to, ",\"0x%" PRIx64 "\",%d]", p->address, is_own(p));
     }
     text_format(to, "]");
 }

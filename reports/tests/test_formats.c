@@ -319,6 +319,27 @@ static void test_github_without_places(void **state)
     report_session_done(&session);
 }
 
+/* Longer ones are refused as a whole. */
+static void test_github_cuts_titles(void **state)
+{
+    struct report_session session;
+    char title[601], *text;
+
+    (void)state;
+    memset(title, 'x', sizeof(title) - 1);
+    title[sizeof(title) - 1] = '\0';
+    memcpy(title + 248, "\xe2\x82\xac", 3); /* "hunt: " before it: the limit is in this character */
+    assert_int_equal(fixture_make("empty", &session), 0);
+    fixture_add_failure(fixture_add_test(&session, "hunt", REPORT_FAILED), "0123456789abcdef",
+                        "exit", title);
+    text = written(&session, github_write);
+    check_has(text, "title=hunt%3A xxx");
+    check_has(text, "xxx::expected exit 0");
+    assert_null(strstr(text, "\xe2"));
+    free(text);
+    report_session_done(&session);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +353,7 @@ int main(void)
         cmocka_unit_test(test_tap_lines),
         cmocka_unit_test(test_markdown_is_bounded),
         cmocka_unit_test(test_github_without_places),
+        cmocka_unit_test(test_github_cuts_titles),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,6 +44,8 @@ static void test_clean(void **state)
     CLEAN("\xef\xbf\xbd\xef\xbb\xbf", "\xef\xbf\xbd\xef\xbb\xbf");
     CLEAN("\xc2\x9b\xc2\xa0", "\\xc2\\x9b\xc2\xa0"); /* a C1 control; a no-break space */
     CLEAN("\xf4\x90\x80\x80\xf4\x8f\xbf\xbd", "\\xf4\\x90\\x80\\x80\xf4\x8f\xbf\xbd");
+    CLEAN("a\xe2\x80\xaeg\xe2\x80\xa8", "a\\xe2\\x80\\xaeg\\xe2\\x80\\xa8");
+    CLEAN("\xe2\x81\xa6\xe2\x80\xaf", "\\xe2\\x81\\xa6\xe2\x80\xaf"); /* an isolate; a space */
     CLEAN("", "");
 }
 
@@ -57,6 +59,15 @@ static void test_every_pair_of_bytes_becomes_clean(void **state)
         assert_true(text_is_clean(text));
         free(text);
     }
+}
+
+static void test_cut(void **state)
+{
+    (void)state;
+    assert_int_equal(text_cut("a\xe2\x82\xac", 4), 4);
+    assert_int_equal(text_cut("a\xe2\x82\xac", 3), 1);
+    assert_int_equal(text_cut("abc", 2), 2);
+    assert_int_equal(text_cut("abc", 9), 3);
 }
 
 static void test_clean_line(void **state)
@@ -376,6 +387,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clean),
         cmocka_unit_test(test_every_pair_of_bytes_becomes_clean),
+        cmocka_unit_test(test_cut),
         cmocka_unit_test(test_clean_line),
         cmocka_unit_test(test_xml),
         cmocka_unit_test(test_intervals),

@@ -16,6 +16,8 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 {
     (void)signal;
     (void)info;
+    if (scene_ip(context) == SITE_INSTRUCTION(read)) /* not begun: rax is the call's number */
+        return;
     if (scene_hit(&interruption, context, SITE_INSTRUCTION(read)))
         CHECK_IS(((ucontext_t *)context)->uc_mcontext.gregs[REG_RAX], -EINTR);
 }

@@ -51,6 +51,7 @@ const failure = (() => {
 
     function show(test, f) {
         const details = reason(f);
+        const told = story.show(f, timeline.showItem);
         const trace = f.trace
             ? `${f.trace} (${format.bytes(f.traceBytes)}, seed ${f.traceSeed})`
             : "No trace was kept: the failure cannot be replayed, only run again.";
@@ -70,6 +71,7 @@ const failure = (() => {
                 element("p.muted.trace", null, trace),
                 test.command ? element("p.muted.trace", null, "Program: ", element("code", null, test.command)) : null),
             details ? section("reason", "Why", element("pre", {tabindex: "0"}, details)) : null,
+            told ? section("story", "How it came to this", told) : null,
             section("timeline", "Timeline", timeline.show(f)),
             section("stacks", "Stacks", stacks.show(f)),
             section("output", "Output", f.output

@@ -65,9 +65,31 @@ const format = (() => {
         return [address, `${address}, which no file backs`];
     }
 
+    /* A C++ function without its parameters and the arguments of its templates, which say little and
+     * fill lines: ns::Queue<...>::push. What is no such name stays as it is. */
+    function shortFunction(name) {
+        let short = "";
+        let depth = 0;
+
+        if (/\boperator\b|^<|\blambda\b/.test(name))
+            return name;
+        for (const c of name.replaceAll("(anonymous namespace)::", "")) {
+            if (c === "<" || c === "(") {
+                if (depth === 0 && c === "<")
+                    short += "<…>";
+                depth++;
+            } else if (c === ">" || c === ")") {
+                depth--;
+            } else if (depth === 0) {
+                short += c;
+            }
+        }
+        return depth === 0 ? short.replace(/ const$/, "").trim().split(" ").pop() || name : name;
+    }
+
     function date(ms) {
         return ms > 0 ? new Date(ms).toISOString().replace("T", " ").replace(/\.\d+Z/, " UTC") : null;
     }
 
-    return {count, plural, duration, bytes, percent, baseName, source, date};
+    return {count, plural, duration, bytes, percent, baseName, source, shortFunction, date};
 })();

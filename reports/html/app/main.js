@@ -3,12 +3,22 @@
     const main = document.getElementById("main");
     const {session} = model;
 
+    /* Addresses are typed and cut by people and mailers: what is no text names nothing. */
+    function decoded(text) {
+        try {
+            return decodeURIComponent(text);
+        } catch {
+            return null;
+        }
+    }
+
     function find(hash) {
         const [kind, name, signature] = hash.replace(/^#/, "").split("/");
 
         if (kind !== "failure")
             return null;
-        const test = session.tests.find((t) => t.name === decodeURIComponent(name || ""));
+        const wanted = decoded(name || "");
+        const test = session.tests.find((t) => t.name === wanted);
         const found = test && test.failures.find((f) => f.signature === signature);
 
         return found ? [test, found] : null;

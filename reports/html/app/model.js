@@ -16,6 +16,10 @@ const model = (() => {
 
     const totals = Object.fromEntries(VERDICTS.map((v) => [v, 0]));
     let runs = 0;
+    for (const {failures} of session.tests) /* each frame is in the page once */
+        for (const {stacks} of failures)
+            for (const stack of stacks)
+                stack.frames = stack.frames.map((n) => session.frames[n]);
     for (const test of session.tests) {
         totals[test.verdict]++;
         runs += test.runs;

@@ -2,10 +2,12 @@
 const overview = (() => {
     const {element} = dom;
     const {session, totals, VERDICTS, SIGNS, MEANINGS} = model;
-    const state = {text: "", verdicts: new Set(), label: "", order: "suite"};
+    const ROWS = 300; /* that are made at a time: a browser takes seconds for thousands */
+    const state = {text: "", verdicts: new Set(), label: "", order: session.tests.length > ROWS ? "verdict" : "suite", rows: ROWS};
 
     const ORDERS = {
         suite: ["suite's order", () => 0],
+        verdict: ["verdict", (a, b) => VERDICTS.indexOf(a.verdict) - VERDICTS.indexOf(b.verdict)],
         rate: ["failure rate", (a, b) => b.rate - a.rate || b.rateLow - a.rateLow],
         wall: ["time", (a, b) => b.wall - a.wall],
         name: ["name", (a, b) => (a.name < b.name ? -1 : 1)],
@@ -148,15 +150,21 @@ const overview = (() => {
     }
 
     let table = null;
+    let more = null;
     let found = null;
     let chips = [];
     let labelChoice = null;
 
-    function update() {
+    /* After a new choice the first rows, else as many as there were. */
+    function update(rows = ROWS) {
         const tests = shown();
+        const left = tests.length - rows;
 
+        state.rows = rows;
         table.querySelectorAll("tbody").forEach((body) => body.remove());
-        table.append(...tests.map(row));
+        table.append(...tests.slice(0, rows).map(row));
+        more.hidden = left <= 0;
+        more.textContent = `Show ${format.count(Math.min(left, ROWS))} more of ${format.count(left)}`;
         found.textContent = tests.length === session.tests.length
             ? format.plural(tests.length, "test")
             : `${tests.length} of ${format.plural(session.tests.length, "test")}`;
@@ -205,14 +213,15 @@ const overview = (() => {
             head("rate", "Failure rate", "with its 95 % confidence interval (Clopper-Pearson)"),
             head("schedules", "Schedules", "different schedules / different outputs among the runs"),
             head("time", "Time", "of all runs together"))));
+        more = element("button.more", {type: "button", onclick: () => update(state.rows + ROWS)});
         const page = element("div.overview", null,
             element("section.summary", null,
                 element("h1", null, headline()), summaryBar(), facts(),
                 session.reproduce ? dom.command("Run this session again", session.reproduce) : null),
             remarks(), filters(),
-            element("div.table-box", null, table));
+            element("div.table-box", null, table, more));
 
-        update();
+        update(state.rows);
         return page;
     }
 

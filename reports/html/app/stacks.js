@@ -6,10 +6,10 @@ const stacks = (() => {
         const [short, full] = format.source(f.file, f.line, f.module, f.moduleOffset);
         const title = `${full}${f.column ? `:${f.column}` : ""}${f.module ? ` in ${f.module}` : ""} at ${f.address}`;
 
-        return element(f.isInlined ? "li.frame.is-inlined" : "li.frame", null,
+        return element(`li.frame${f.isInlined ? ".is-inlined" : ""}${f.isOwn && f.function !== "_start" ? ".is-own" : ""}`, null,
             element("span.frame-number", {"aria-hidden": "true"}, `#${number}`),
             element("span.frame-function", null,
-                f.function || element("span.muted", null, "unknown function"),
+                f.function ? element("span", {title: f.function}, format.shortFunction(f.function)) : element("span.muted", null, "unknown function"),
                 f.isInlined ? element("span.tag", {title: "inlined into the next frame"}, "inlined") : null),
             element("span.frame-source", {title}, short,
                 f.file && f.module ? element("span.muted", null, ` ${format.baseName(f.module)}`) : null));

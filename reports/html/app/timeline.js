@@ -567,16 +567,21 @@ const timeline = (() => {
         return made;
     }
 
-    /* Pins the last item of a task and brings the timeline into view. */
+    /* Pins an item and brings the timeline into view. */
+    function showItem(i) {
+        pin(current, i, true);
+        current.frameBox.scrollIntoView({block: "center"});
+        current.frameBox.focus({preventScroll: true});
+    }
+
+    /* The same with the last item of a task. */
     function showTask(role) {
-        const {data, hidden, frameBox} = current;
+        const {data, hidden} = current;
 
         for (let i = data.count - 1; i >= 0; i--) {
             if (data.tasks[data.task[i]].role !== role || hidden.has(data.kinds[data.kind[i]]))
                 continue;
-            pin(current, i, true);
-            frameBox.scrollIntoView({block: "center"});
-            frameBox.focus({preventScroll: true});
+            showItem(i);
             return;
         }
         dom.announce("The trace tells nothing of this task");
@@ -602,5 +607,5 @@ const timeline = (() => {
     }
 
     theme.onchange(() => { if (current) takeColors(current); });
-    return {show, showTask, entered, leave};
+    return {show, showItem, showTask, entered, leave};
 })();

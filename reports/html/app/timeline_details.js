@@ -159,5 +159,5 @@ const timelineDetails = (() => {
         };
     }
 
-    return {TITLES, tooltip, panel, line, searcher, taskName};
+    return {TITLES, place, tooltip, panel, line, searcher, taskName};
 })();

@@ -360,6 +360,26 @@ const timelineDraw = (() => {
         }
     }
 
+    /* Where the run ended, through all lanes. */
+    function failureLine(view, c, height) {
+        const {data, scale, colors} = view;
+        const last = data.count - 1;
+
+        if (data.kinds[data.kind[last]] !== "end")
+            return;
+        const x = Math.round(scale.x(data[timelineScale.AXES[scale.axis].start][last])) + 0.5;
+
+        c.save();
+        c.strokeStyle = colors.end;
+        c.lineWidth = 1.5;
+        c.setLineDash([4, 3]);
+        c.beginPath();
+        c.moveTo(x, RULER);
+        c.lineTo(x, height);
+        c.stroke();
+        c.restore();
+    }
+
     function main(view) {
         const {canvas, scale, colors, data} = view;
         const c = canvas.getContext("2d");
@@ -393,6 +413,7 @@ const timelineDraw = (() => {
             spans(view, c, task);
             marks(view, c, task);
         }
+        failureLine(view, c, height);
         arrows(view, c);
         if (view.hovered >= 0)
             outline(view, c, view.hovered, 1.5);
