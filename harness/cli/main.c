@@ -58,15 +58,12 @@ int command_fail(int status, const char *format, ...)
 {
     va_list args;
     char *message, *clean;
-    int length;
 
     va_start(args, format);
-    length = vasprintf(&message, format, args);
+    message = text_make_list(format, args);
     va_end(args);
-    if (length < 0)
-        abort();
     /* Messages quote file names, suites and programs: none of them talks to the terminal. */
-    clean = text_clean(message, (size_t)length);
+    clean = text_clean(message, strlen(message));
     fflush(stdout);
     fprintf(stderr, "rrtest: %s\n", clean);
     free(clean);
