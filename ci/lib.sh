@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by the scripts in ci/: install what is missing, build what is stale. Sourced, by bash.
 # Everything said here goes to stderr, and nothing is said when there is nothing to do.
 

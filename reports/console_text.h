@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
+#include "include/rrtest/report.h"
 #include "recorder/base/bytes.h"
-#include "rrtest/report.h"
 
 struct console_text_options {
     bool color;   /* ANSI colours for the verdict's word */

@@ -3,9 +3,9 @@
 #ifndef REPORTS_GITHUB_H
 #define REPORTS_GITHUB_H
 
+#include "include/rrtest/report.h"
 #include "recorder/base/bytes.h"
 #include "recorder/base/error.h"
-#include "rrtest/report.h"
 
 /* Append a line per group of failures: ::error of tests that failed, ::warning of quarantined ones
  * and of a session that is unfinished, ::notice of its notes. They lie at report_location() if that

@@ -7,9 +7,9 @@
 
 #include <stddef.h>
 
+#include "include/rrtest/report.h"
 #include "recorder/base/bytes.h"
 #include "recorder/base/error.h"
-#include "rrtest/report.h"
 
 #define REPORT_JSON_FORMAT "rrtest-results"
 #define REPORT_JSON_FORMAT_VERSION 1

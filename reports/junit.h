@@ -3,8 +3,8 @@
 #ifndef REPORTS_JUNIT_H
 #define REPORTS_JUNIT_H
 
+#include "include/rrtest/report.h"
 #include "recorder/base/bytes.h"
-#include "rrtest/report.h"
 
 /* Append the document. One testsuite; each test one testcase with at most one failure or error,
  * which holds all its groups, since Jenkins shows only one. Quarantined tests that failed are

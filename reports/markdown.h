@@ -2,8 +2,8 @@
 #ifndef REPORTS_MARKDOWN_H
 #define REPORTS_MARKDOWN_H
 
+#include "include/rrtest/report.h"
 #include "recorder/base/bytes.h"
-#include "rrtest/report.h"
 
 /* Append the summary: totals, a table of what did not pass, each group of failures with its
  * commands, output and stacks folded away. It stays below MARKDOWN_MAX bytes: later failures are

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "include/rrtest/report.h"
 #include "recorder/base/error.h"
-#include "rrtest/report.h"
 
 /* Join `count` sessions; names[i] is what errors call parts[i].
  *

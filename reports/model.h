@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#include "rrtest/report.h"
+#include "include/rrtest/report.h"
 
 /* Free what the struct owns, not the struct itself; it is empty (all zero) afterwards. */
 void report_failure_done(struct report_failure *failure);
@@ -18,6 +18,7 @@ struct report_totals {
     uint64_t runs, failed_runs;
 };
 
+/* Counts them anew each time. */
 void report_totals(const struct report_session *session, struct report_totals *ret);
 
 /* Does the session count as failed: a test failed or could not be judged? Quarantined tests and

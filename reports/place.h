@@ -2,8 +2,8 @@
 #ifndef REPORTS_PLACE_H
 #define REPORTS_PLACE_H
 
+#include "include/rrtest/report.h"
 #include "recorder/base/bytes.h"
-#include "rrtest/report.h"
 
 struct place {
     char

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "rrtest/report.h"
+#include "include/rrtest/report.h"
 
 #define ALPHA 0.05
 #define TERMS_MAX 10000

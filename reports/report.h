@@ -5,9 +5,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "include/rrtest/report.h"
 #include "recorder/base/bytes.h"
 #include "recorder/base/error.h"
-#include "rrtest/report.h"
 
 struct report_format {
     const char *name;

@@ -2,8 +2,8 @@
 #ifndef REPORTS_SARIF_H
 #define REPORTS_SARIF_H
 
+#include "include/rrtest/report.h"
 #include "recorder/base/bytes.h"
-#include "rrtest/report.h"
 
 /* Append the document: a rule per kind of failure, a result per group of failures. A result lies
  * where report_location() says, else at the test in its suite, else at the program; its fingerprint

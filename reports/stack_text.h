@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "include/rrtest/stacks.h"
 #include "recorder/base/bytes.h"
-#include "rrtest/stacks.h"
 
 struct stack_text_options {
     const char *indent; /* in front of every line */

@@ -2,8 +2,8 @@
 #ifndef REPORTS_TAP_H
 #define REPORTS_TAP_H
 
+#include "include/rrtest/report.h"
 #include "recorder/base/bytes.h"
-#include "rrtest/report.h"
 
 /* Append the document. Quarantined tests that failed are "not ok ... # TODO", skipped and
  * unfinished ones "ok ... # SKIP". Always 0. */

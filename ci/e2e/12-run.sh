@@ -57,7 +57,7 @@ write_suite
 run rrtest run suite.yaml --filter fixed # makes what stays: the cache, the mount point of TMPDIR
 entries() {
     ls -A . "$XDG_DATA_HOME" "$XDG_CACHE_HOME/rrtest" 2>&1
-    ls /tmp | grep '^rrtest' | grep -v '^rrtest-e2e'
+    find /tmp -maxdepth 1 -name 'rrtest*' ! -name 'rrtest-e2e*' | sort
 }
 entries >"$WORK/before"
 run rrtest run suite.yaml --filter fixed

@@ -156,6 +156,13 @@ expect_status 139
 expect_stderr_matches '^    #0 0x[0-9a-f]+ \[split\+0x[0-9a-f]+\]$'
 expect [ "$(grep -c '^    #' "$ERR")" -ge 4 ]
 
+case_begin "a program without .debug_aranges, which clang does not write"
+expect objcopy --remove-section=.debug_aranges "$PROGRAMS/ends" without
+record ./without inlined
+expect_stderr_matches '^    #0 0x[0-9a-f]+ innermost, inlined \(ends\.c:[0-9]+\) \[without\]$'
+expect_frames innermost middle outer inlined main
+same_as addr2line "without=$PROGRAMS/ends"
+
 case_begin "a separate debug file beside the program, by .gnu_debuglink"
 split_debug split
 expect objcopy --add-gnu-debuglink=split.debug split

@@ -294,7 +294,7 @@ for signal in TERM KILL; do
     kill -$signal $pid
     wait $pid 2>/dev/null
     STATUS=$?
-    expect_status $([ $signal = TERM ] && echo 143 || echo 137)
+    expect_status "$([ $signal = TERM ] && echo 143 || echo 137)"
     wait_until 10 nobody rrtest-e2e-intr
     expect nobody rrtest-e2e-intr
 done

@@ -225,6 +225,7 @@ for signal in TERM:143 HUP:129 KILL:137; do
     timeout 20 "$RRTEST" replay --verify F.rrt >"$OUT" 2>"$ERR" </dev/null &
     waiting=$!
     wait_until 5 is_unpacked
+    # shellcheck disable=SC2046 # several
     kill "-${signal%:*}" $(ps -o pid= --ppid "$waiting") 2>/dev/null
     wait "$waiting" 2>/dev/null
     STATUS=$?

@@ -82,7 +82,9 @@ for by in tests runs; do
     done
     run rrtest merge "$WORK/$by-1" "$WORK/$by-2" "$WORK/$by-3" "$WORK/$by-4" -o "$WORK/$by"
     expect_status 1
-    run python3 "$COMPARE" "$WORK/whole.json" "$WORK/$by/results.json" $([ $by = runs ] && echo --no-counts)
+    counts=()
+    [ $by != runs ] || counts=(--no-counts)
+    run python3 "$COMPARE" "$WORK/whole.json" "$WORK/$by/results.json" "${counts[@]}"
     expect_status 0
     run rrtest merge "$WORK/$by-1" "$WORK/$by-2" "$WORK/$by-4" -o "$WORK/$by-less"
     expect_status 1

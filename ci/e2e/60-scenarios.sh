@@ -54,6 +54,7 @@ for name in "$@"; do
     case_begin "$name: the twin does not fail where every call stops either"
     run rrtest run "$WORK/twins.yaml" --seed 1 --runs 10 --patching off --filter "$name-fixed" --out kept
     expect_status 0
+    # shellcheck disable=SC2046 # words
     run rrtest record --quiet -o off --seed 2 --strategy random --patching off $(injection_of "$name") -- \
         "$SCENARIOS/${name//-/_}_fixed"
     expect_status 0

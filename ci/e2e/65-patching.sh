@@ -92,6 +92,7 @@ measure() {
 # verdict NAME: what is wrong with the runs measured; says nothing if nothing is
 verdict() {
     cat wrong
+    # shellcheck disable=SC2046 # words
     python3 "$E2E/patches.py" $(sed -n "s/^$1 //p" <<<"$EXPECTED") <stats
 }
 
@@ -102,6 +103,7 @@ expect_good() {
 }
 
 INJECT=$(injections)
+# shellcheck disable=SC2046 # words
 [ $# -gt 0 ] || set -- $(sed 's/ .*//' <<<"$EXPECTED")
 FIRST=${E2E_FIRST_SEED:-1}
 SEEDS=$(seq "$FIRST" $((FIRST + ${E2E_PATCHING_SEEDS:-12} - 1)))

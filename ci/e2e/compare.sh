@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash
 # Sourced after lib.sh by the scripts that record, replay and compare.
 #
 #   same NAME SEED STRATEGY COMMAND...   one case: the recorded run and its replay with --verify print and

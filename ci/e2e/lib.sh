@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The end-to-end tests' own language. A script sources this file, has a number of cases, and ends with
 # `finish`:
 #

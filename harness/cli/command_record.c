@@ -10,8 +10,8 @@
 
 #include "harness/cli/command.h"
 #include "harness/cli/trace_home.h"
-#include "harness/value/value.h"
 #include "harness/run/sink.h"
+#include "harness/value/value.h"
 #include "recorder/base/file.h"
 #include "recorder/record/record.h"
 #include "recorder/stacks/stacks.h"

@@ -101,12 +101,15 @@ int import_finish(struct import_suite *suite, const char *filter, struct rr_erro
 int import_write(const struct import_suite *suite, const struct import_options *options,
                  struct bytes *ret, struct rr_error *error);
 
+/* Frees what the suite owns. */
 void import_suite_done(struct import_suite *suite);
 
 /* --- for the sources ---------------------------------------------------------------------------
  */
 
+/* One more test, of this name and otherwise empty; valid until the next call. */
 struct import_test *import_add(struct import_suite *suite, const char *name);
+/* A copy of the word, at the end. */
 void import_word(struct import_words *words, const char *word);
 /* The word is made by a format. */
 void import_wordf(struct import_words *words, const char *format, ...)

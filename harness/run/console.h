@@ -29,6 +29,7 @@ struct console_worker {
     uint64_t started_ns;
 };
 
+/* Initializes *c for the schedule's tests, of which none is told yet; prints nothing. */
 void console_begin(struct console *c, const struct schedule *s);
 /* Draw the live lines, or say how far we are, if it is time. */
 void console_update(struct console *c, const struct schedule *s,

@@ -35,6 +35,7 @@ struct failures {
     size_t trace_limit; /* traces kept per group */
 };
 
+/* Frees the groups; their traces stay. */
 void failures_done(struct failures *f);
 /* Forget all, and remove their traces from disk if `remove`. */
 void failures_clear(struct failures *f, const struct run_options *options,

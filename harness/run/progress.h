@@ -35,6 +35,7 @@ struct progress {
     struct sketch outputs;   /* and output digests */
 };
 
+/* The valid counts: those of the last progress_set() that a kill did not cut in the middle. */
 const struct test_counts *progress_counts(const struct progress *progress);
 void progress_set(struct progress *progress, const struct test_counts *counts);
 /* The first counts of a test; what was there before is gone. */
@@ -43,6 +44,7 @@ void progress_begin(struct progress *progress, uint64_t test, const struct test_
  * are not looked at: any content of theirs is one. */
 bool progress_is_sound(const struct progress *progress);
 
+/* Was the run with this ordinal made? */
 bool counts_is_done(const struct test_counts *counts, uint64_t ordinal);
 /* ordinal: at most prefix + PROGRESS_WINDOW. */
 void counts_mark_done(struct test_counts *counts, uint64_t ordinal);

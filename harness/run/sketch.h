@@ -17,6 +17,7 @@ struct sketch {
     uint64_t values[SKETCH_SIZE]; /* in no order; 0: free */
 };
 
+/* A value (a hash, spread over all 64 bits) is in the set; again: nothing happens. */
 void sketch_add(struct sketch *sketch, uint64_t value);
 /* *ret_is_estimate (may be NULL): more than SKETCH_SIZE - 1 different ones. */
 uint64_t sketch_count(const struct sketch *sketch, bool *ret_is_estimate);

@@ -44,6 +44,7 @@ int store_failure(struct store *store, const struct schedule *schedule, const st
 int store_enforce_quota(struct store *store, struct schedule *schedule, const struct report *report,
                         struct rr_error *error);
 
+/* When the session began: the interrupted one, if this resumes it. */
 uint64_t store_started_unix_ns(const struct store *store);
 uint64_t store_wall_ns(const struct store *store); /* of the interrupted sessions before */
 
@@ -51,6 +52,7 @@ uint64_t store_wall_ns(const struct store *store); /* of the interrupted session
  * is finished, note the time in that of one that is not. */
 int store_finish(struct store *store, const struct report_session *session, uint64_t wall_ns,
                  struct rr_error *error);
+/* Frees what it owns; what lies in the folder stays as it is. */
 void store_close(struct store *store);
 
 #endif

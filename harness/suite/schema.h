@@ -39,6 +39,7 @@ int schema_include(struct node_reader *r, const yaml_node_t *node, struct schema
 /* A problem that the caller may go on behind: 0 if it is noted, else its code. */
 int schema_problem(struct schema_load *load, const struct rr_error *error, int code);
 
+/* As node.h's readers: the value of `expect` replaces that of the struct suite_test target. */
 int schema_read_expect(struct node_reader *r, const char *key, const yaml_node_t *node,
                        void *target);
 void schema_expect_init(struct suite_expect *expect);
@@ -57,6 +58,7 @@ void matrix_free(struct matrix *matrix);
 bool matrix_next(struct matrix *matrix, const struct node_variable **ret, size_t *ret_count,
                  const char **ret_suffix);
 
+/* _done: free what it owns, not itself; _free: all of a vector. */
 void suite_test_done(struct suite_test *test);
 void suite_output_done(struct suite_output *output);
 void suite_commands_free(struct suite_command *commands, size_t count);

@@ -12,6 +12,7 @@ struct bytes {
     size_t capacity;
 };
 
+/* All zeros will do as well. */
 void bytes_init(struct bytes *b);
 void bytes_done(struct bytes *b);  /* frees; the struct is empty afterwards */
 void bytes_clear(struct bytes *b); /* length 0, capacity kept */
@@ -32,6 +33,7 @@ struct bytes_reader {
     int failed;
 };
 
+/* The data are not copied. */
 void bytes_reader_init(struct bytes_reader *r, const void *data, size_t length);
 uint64_t bytes_get_uvarint(struct bytes_reader *r);
 int64_t bytes_get_svarint(struct bytes_reader *r);

@@ -15,6 +15,7 @@
 #define BUFFERED_INFO_SIZE (4 * RECORDER_FD_INFO_MAX)
 #define BUFFERED_KNOWN_SIZE (RECORDER_FDS_MAX + BUFFERED_INFO_SIZE)
 
+/* s->buffered, and in the page what handlers go by during the whole session. */
 void buffered_start(struct session *s);
 void buffered_done(struct session *s);
 

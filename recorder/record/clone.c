@@ -8,8 +8,8 @@
 #include <sys/syscall.h>
 
 #include "include/rrtest/recorder_page.h"
-#include "recorder/base/log.h"
 #include "recorder/base/file.h"
+#include "recorder/base/log.h"
 #include "recorder/record/buffered.h"
 #include "recorder/record/fds.h"
 #include "recorder/record/limits.h"

@@ -16,10 +16,10 @@
 #include "include/rrtest/recorder_page.h"
 #include "recorder/base/file.h"
 #include "recorder/base/log.h"
-#include "recorder/record/patches.h"
 #include "recorder/record/image_store.h"
 #include "recorder/record/instructions.h"
 #include "recorder/record/limits.h"
+#include "recorder/record/patches.h"
 #include "recorder/record/space.h"
 
 /* Images go to [mmap_base - ZONE, mmap_base), their stub areas 0x0bf90000 below (design.md section

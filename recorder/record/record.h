@@ -10,11 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "include/rrtest/stacks.h"
 #include "recorder/base/error.h"
 #include "recorder/events/patch.h"
 #include "recorder/sched/sched.h"
 #include "recorder/trace/trace.h"
-#include "rrtest/stacks.h"
 
 #define RECORD_OUTPUT_END 65536 /* bytes kept of the end of output that was cut */
 

@@ -1,10 +1,8 @@
 /* Objects of a run: creation, lookup, release. No policy. */
-#include "include/rrtest/recorder_page.h"
-#include "recorder/base/text.h"
-#include "recorder/record/buffered.h"
 #include "recorder/record/session.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,7 +11,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "include/rrtest/recorder_page.h"
 #include "recorder/base/file.h"
+#include "recorder/base/text.h"
+#include "recorder/record/buffered.h"
 #include "recorder/record/fds.h"
 #include "recorder/record/file_facts.h"
 #include "recorder/record/filter.h"
@@ -21,8 +22,6 @@
 #include "recorder/record/process.h"
 #include "recorder/record/shared.h"
 #include "recorder/record/walk.h"
-
-#include <sched.h>
 
 static void *allocate(size_t size)
 {

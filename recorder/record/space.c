@@ -15,8 +15,8 @@
 #include "recorder/base/log.h"
 #include "recorder/record/file_facts.h"
 #include "recorder/record/image_store.h"
-#include "recorder/record/notes.h"
 #include "recorder/record/limits.h"
+#include "recorder/record/notes.h"
 #include "recorder/record/patches.h"
 
 int space_open_fd(struct task *t, int fd)

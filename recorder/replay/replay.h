@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "include/rrtest/stacks.h"
 #include "recorder/base/error.h"
-#include "rrtest/stacks.h"
 
 struct replay_options {
     const char *trace; /* its directory */

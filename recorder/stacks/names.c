@@ -82,17 +82,32 @@ static void set_call_place(struct stack_frame *frame, Dwarf_Die *inlined, Dwarf_
     frame->column = number_of(inlined, DW_AT_call_column);
 }
 
-static void set_line(struct stack_frame *frame, const struct names_file *file, uint64_t inside)
+static void set_line(struct stack_frame *frame, Dwarf_Die *unit, Dwarf_Addr address)
 {
-    Dwfl_Line *line = dwfl_module_getsrc(file->dwfl, inside);
+    Dwarf_Line *line = dwarf_getsrc_die(unit, address);
+    const char *source = line ? dwarf_linesrc(line, NULL, NULL) : NULL;
     int number = 0, column = 0;
-    const char *source = line ? dwfl_lineinfo(line, NULL, &number, &column, NULL, NULL) : NULL;
 
-    if (!source || number <= 0) /* line 0: code of no line */
+    if (!source || dwarf_lineno(line, &number) != 0 || number <= 0) /* line 0: code of no line */
         return;
     frame->file = text_copy(source);
     frame->line = (uint32_t)number;
-    frame->column = column > 0 ? (uint32_t)column : 0;
+    if (dwarf_linecol(line, &column) == 0 && column > 0)
+        frame->column = (uint32_t)column;
+}
+
+/* libdwfl goes by .debug_aranges, which clang does not write unless told to: then by the units' own
+ * ranges. */
+static Dwarf_Die *unit_of(const struct names_file *file, uint64_t address, Dwarf_Addr *ret_bias)
+{
+    Dwarf_Die *unit = dwfl_module_addrdie(file->dwfl, address, ret_bias);
+
+    if (unit)
+        return unit;
+    while ((unit = dwfl_module_nextcu(file->dwfl, unit, ret_bias)) != NULL)
+        if (dwarf_haspc(unit, address - *ret_bias) == 1)
+            break;
+    return unit;
 }
 
 /* Debug data of assembly have lines alone. */
@@ -107,7 +122,7 @@ static struct stack_frame *append_functions(struct task_stack *task, const struc
                                             uint64_t inside, uint64_t *ret_entry)
 {
     Dwarf_Addr bias = 0;
-    Dwarf_Die *unit = dwfl_module_addrdie(file->dwfl, inside, &bias), *scopes = NULL;
+    Dwarf_Die *unit = unit_of(file, inside, &bias), *scopes = NULL;
     struct stack_frame *frame = stacks_add_frame(task);
     int count = unit ? scopes_of(unit, inside - bias, &scopes) : 0;
     Dwarf_Addr entry;
@@ -117,7 +132,7 @@ static struct stack_frame *append_functions(struct task_stack *task, const struc
     for (int i = 0; i < count && !has_line; i++)
         has_line = is_function(&scopes[i]);
     if (has_line) /* else the nearest line is that of some other code */
-        set_line(frame, file, inside);
+        set_line(frame, unit, inside - bias);
     for (int i = 0; i < count; i++) {
         if (!is_function(&scopes[i]))
             continue;

@@ -5,8 +5,8 @@
 
 #include <stddef.h>
 
+#include "include/rrtest/stacks.h"
 #include "recorder/base/bytes.h"
-#include "rrtest/stacks.h"
 
 /* What is read of one task at most. */
 #define STACKS_FRAMES_MAX 64

@@ -10,9 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "include/rrtest/stacks.h"
 #include "recorder/base/error.h"
 #include "recorder/events/event.h"
-#include "rrtest/stacks.h"
 
 #define TRACE_VERSION 3        /* written; TRACE-FORMAT.md */
 #define TRACE_VERSION_OLDEST 1 /* read */

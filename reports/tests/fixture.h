@@ -2,7 +2,7 @@
 #ifndef REPORTS_TESTS_FIXTURE_H
 #define REPORTS_TESTS_FIXTURE_H
 
-#include "rrtest/report.h"
+#include "include/rrtest/report.h"
 
 /* "rich" (everything), "empty" (no tests), "many" (300), "passing" (two tests), "shard1", "shard2"
  * (of two; one test of runs split over both). The caller ends it with report_session_done().

@@ -8,6 +8,7 @@
 
 struct causes;
 
+/* Empty; the caller's to free. */
 struct causes *causes_new(void);
 void causes_free(struct causes *causes);
 

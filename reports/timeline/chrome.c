@@ -195,8 +195,7 @@ static void put_instant(struct chrome *c, const struct timeline_item *item)
 {
     begin(c, 'i', item->task);
     put_string(c, "name", c->timeline->strings[item->text]);
-    put(c, ", \"cat\": \"%s\", \"s\": \"t\"",
-        timeline_kind_name((enum timeline_kind)item->kind));
+    put(c, ", \"cat\": \"%s\", \"s\": \"t\"", timeline_kind_name((enum timeline_kind)item->kind));
     put_time(c, "ts", item->step, item->clock);
     put_args(c, item);
     put_line(c);
