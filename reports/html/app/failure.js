@@ -11,9 +11,9 @@ const failure = (() => {
             fact("Kind", f.kind),
             fact("Failed like this", `${format.count(f.count)} of ${format.plural(test.runs, "run")}`),
             fact("Failure rate of the test", overview.rate(test)),
-            fact("First in", `run ${format.count(f.firstRun)}`),
-            fact("Seed", element("code", null, f.firstSeed)),
-            fact("Strategy", f.strategy || "not known"),
+            fact("First in", format.firstRun(f)),
+            ...(f.firstRun ? [fact("Seed", element("code", null, f.firstSeed)),
+                fact("Strategy", f.strategy || "not known")] : []),
             fact("Patching", f.patching || "not known"),
             fact("Signature", element("code", null, f.signature)));
     }

@@ -10,6 +10,13 @@ const format = (() => {
         return `${count(value)} ${value === 1 ? one : many || `${one}s`}`;
     }
 
+    /* Where a group of failures was first seen: set-up and teardown are no run. */
+    function firstRun(failure) {
+        if (failure.firstRun)
+            return `run ${count(failure.firstRun)}`;
+        return failure.title.startsWith("teardown:") ? "teardown, after the last run" : "setup, before the first run";
+    }
+
     /* Three digits that mean something: 5.00 s, 379 ms, 46.2 µs. */
     function duration(ns) {
         if (ns >= 60e9) {
@@ -91,5 +98,5 @@ const format = (() => {
         return ms > 0 ? new Date(ms).toISOString().replace("T", " ").replace(/\.\d+Z/, " UTC") : null;
     }
 
-    return {count, plural, duration, bytes, percent, baseName, source, shortFunction, date};
+    return {count, plural, firstRun, duration, bytes, percent, baseName, source, shortFunction, date};
 })();

@@ -102,7 +102,7 @@ const overview = (() => {
             element("a.failure-link", {href: model.failureHash(test, failure)},
                 element("span.failure-title", null, failure.title),
                 element("span.failure-facts", null,
-                    `${failure.kind} · ${format.plural(failure.count, "run")} · first in run ${format.count(failure.firstRun)}`)));
+                    `${failure.kind} · ${format.plural(failure.count, "run")} · first in ${format.firstRun(failure)}`)));
     }
 
     function row(test) {
