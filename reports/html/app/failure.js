@@ -9,7 +9,7 @@ const failure = (() => {
     function facts(test, f) {
         return element("dl.fact-list", null,
             fact("Kind", f.kind),
-            fact("Failed like this", `${format.count(f.count)} of ${format.plural(test.runs, "run")}`),
+            ...(f.firstRun ? [fact("Failed like this", `${format.count(f.count)} of ${format.plural(test.runs, "run")}`)] : []),
             fact("Failure rate of the test", overview.rate(test)),
             fact("First in", format.firstRun(f)),
             ...(f.firstRun ? [fact("Seed", element("code", null, f.firstSeed)),
