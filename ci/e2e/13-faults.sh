@@ -227,6 +227,12 @@ tests: [{name: fails, command: ["false"], runs: 1}]
 YAML
 echo text >out
 run rrtest run suite.yaml --out out
+expect_status 2
+expect_stderr_has "--out: expected a folder, but out is a file"
+rm out
+mkdir out
+echo text >out/fails
+run rrtest run suite.yaml --out out
 expect_status 1
 expect_stdout_has "could not keep the trace: cannot make out/fails"
 

@@ -508,6 +508,8 @@ bool schedule_is_superfluous(const struct schedule *s, const struct job *job)
 {
     const struct test_state *state = &s->tests[job->test];
 
+    if (job->kind == JOB_CALIBRATE) /* it may take as long as the test likes */
+        return !wants_more(s, state);
     return job->kind == JOB_RUN && !state->keep_going &&
            job->run > schedule_counts_of(state)->first_failure;
 }

@@ -75,7 +75,8 @@ void schedule_worker_lost(struct schedule *s, size_t worker);
 /* A job came back. The traces of runs that turn out superfluous are removed from disk. */
 void schedule_absorb(struct schedule *s, const struct report *report);
 
-/* Is the result of this job not wanted any more (an earlier run of the test has failed)? */
+/* Is the result of this job not wanted any more: has an earlier run of the test failed, or does no
+ * run come that would need what it learns? */
 bool schedule_is_superfluous(const struct schedule *s, const struct job *job);
 /* Does the run count: was it made, and is it not superfluous? False for other kinds of jobs. */
 bool schedule_counts(const struct schedule *s, const struct report *report);

@@ -220,6 +220,28 @@ static void test_run_seed(void **state)
     suite_free(suite);
 }
 
+/* Nobody waits for the calibration of a test that has failed already. */
+static void test_superfluous_calibration(void **state)
+{
+    struct suite *suite = parse(two_tests);
+    struct run_options options = defaults();
+    struct schedule s;
+    struct job calibration, first;
+
+    (void)state;
+    begin(&s, suite, &options);
+    assert_true(schedule_next(&s, 0, &calibration));
+    assert_int_equal(calibration.kind, JOB_CALIBRATE);
+    assert_true(schedule_next(&s, 1, &first));
+    assert_false(schedule_is_superfluous(&s, &calibration));
+    answer(&s, &first, OUTCOME_FAIL);
+    assert_true(schedule_is_superfluous(&s, &calibration));
+    answer(&s, &calibration, OUTCOME_CANCELLED);
+    assert_true(schedule_test_complete(&s, &s.tests[0]));
+    schedule_done(&s);
+    suite_free(suite);
+}
+
 static void test_seeds_of_the_suite(void **state)
 {
     struct suite *suite = parse("version: 1\n"
@@ -718,6 +740,7 @@ int main(void)
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_order_does_not_matter),
         cmocka_unit_test(test_superfluous),
+        cmocka_unit_test(test_superfluous_calibration),
         cmocka_unit_test(test_run_seed),
         cmocka_unit_test(test_seeds_of_the_suite),
         cmocka_unit_test(test_until_failure),

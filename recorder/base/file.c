@@ -106,6 +106,7 @@ int file_make_directories(const char *path, mode_t mode)
 {
     char copy[PATH_MAX];
     size_t length = strlen(path);
+    struct stat status;
 
     if (length == 0 || length >= sizeof(copy))
         return -ENAMETOOLONG;
@@ -120,5 +121,7 @@ int file_make_directories(const char *path, mode_t mode)
             return -errno;
         copy[i] = saved;
     }
-    return 0;
+    if (stat(path, &status) < 0)
+        return -errno;
+    return S_ISDIR(status.st_mode) ? 0 : -ENOTDIR;
 }

@@ -26,7 +26,7 @@ int file_pread_all(int fd, void *data, size_t length, uint64_t offset);
 int file_read_path(const char *path, struct bytes *ret);
 /* Copy everything from one fd's start to another's current position; reflink where possible. */
 int file_copy(int from, int to);
-/* mkdir -p. */
+/* mkdir -p. -ENOTDIR: a file stands there. */
 int file_make_directories(const char *path, mode_t mode);
 
 #endif

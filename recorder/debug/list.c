@@ -319,7 +319,8 @@ static void print(const struct list *list, FILE *out)
         put_sum(list, &text);
     for (size_t i = 0; i < list->count && !list->options->sum; i++)
         put_item(list, &list->items[i], now, &text);
-    fwrite(text.data, 1, text.length, out);
+    if (text.length)
+        fwrite(text.data, 1, text.length, out);
     bytes_done(&text);
 }
 
