@@ -14,6 +14,10 @@ unmarked() {
     ! marked
 }
 
+all_marked() {
+    [ "$(pgrep -fc "^([a-z/]*/)?sleep $MARK\$")" = 2 ]
+}
+
 # The recorder below process $1, if it has one that is not yet waiting for jobs to come.
 children() {
     pgrep -P "$1"
@@ -36,12 +40,13 @@ start() {
     env --default-signal "$RRTEST" "$@" >"$OUT" 2>"$ERR" </dev/null &
 }
 
-# Start the suite in the background, wait until its program runs. $runner is its pid.
+# Start the suite in the background, wait until both workers run its sleeper: one to measure its length, one
+# for its first run. $runner is its pid.
 start_suite() {
     write_suite
-    start run suite.yaml --seed 1
+    start run suite.yaml --seed 1 --jobs 2
     runner=$!
-    expect wait_until 30 marked
+    expect wait_until 30 all_marked
     expect wait_until 30 eval 'ls rrtest-out/found/*/events.zst >/dev/null 2>&1'
 }
 
