@@ -150,22 +150,6 @@ static bool is_zero(const uint8_t *data, size_t length)
     return data[0] == 0 && memcmp(data, data + 1, length - 1) == 0;
 }
 
-static int write_block(int fd, const uint8_t *block, size_t length, uint64_t offset)
-{
-    while (length > 0) {
-        ssize_t n = pwrite(fd, block, length, (off_t)offset);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        block += n;
-        offset += (uint64_t)n;
-        length -= (size_t)n;
-    }
-    return 0;
-}
-
 /* Blocks of zeros stay holes, as in the trace that was packed. */
 static int copy_member(struct unpacker *u, const struct manifest_entry *entry, int fd)
 {
@@ -180,7 +164,7 @@ static int copy_member(struct unpacker *u, const struct manifest_entry *entry, i
             return result;
         hash = bytes_hash(u->block, length, hash);
         if (!is_zero(u->block, length)) {
-            result = write_block(fd, u->block, length, done);
+            result = file_pwrite_all(fd, u->block, length, done);
             if (result)
                 return cannot_write(u, entry->name, result);
         }

@@ -134,7 +134,7 @@ static void absorb_loss(struct runner *r, struct slot *slot, enum outcome outcom
     report->job = slot->job;
     report->outcome = outcome;
     report->failure = outcome == OUTCOME_CANCELLED ? FAILURE_NONE : FAILURE_RECORDER;
-    report->signature = signature_of(report->failure, NULL, reason, strlen(reason), NULL, 0);
+    report->signature = signature_of_message(report->failure, reason);
     report_append(report, PART_REASON, reason, strlen(reason));
     slot->job.serial = 0;
     absorb(r);

@@ -89,3 +89,8 @@ uint64_t signature_of(enum failure_kind kind, const struct stack_list *stacks, c
     bytes_done(&text);
     return hash ? hash : 1;
 }
+
+uint64_t signature_of_message(enum failure_kind kind, const char *message)
+{
+    return signature_of(kind, NULL, message, strlen(message), NULL, 0);
+}

@@ -14,6 +14,9 @@
 uint64_t signature_of(enum failure_kind kind, const struct stack_list *stacks, const void *reason,
                       size_t reason_length, const void *output, size_t output_length);
 
+/* The same where a message is all that is known: of failures that are no run's. */
+uint64_t signature_of_message(enum failure_kind kind, const char *message);
+
 /* Append a line of text with each number, hexadecimal ones too, replaced by '#'. */
 void signature_mask(const char *text, size_t length, struct bytes *ret);
 

@@ -170,8 +170,7 @@ static void keep(struct worker_context *c, const struct suite_test *test,
     if (report->outcome == OUTCOME_PASS) {
         report->outcome = OUTCOME_ERROR;
         report->failure = FAILURE_TRACE;
-        report->signature =
-            signature_of(FAILURE_TRACE, NULL, error.message, strlen(error.message), NULL, 0);
+        report->signature = signature_of_message(FAILURE_TRACE, error.message);
     } else {
         put_text(report, PART_REASON, "; ");
     }
@@ -188,8 +187,7 @@ static void fail_preparation(struct report *report, int code, const struct rr_er
     }
     report->outcome = OUTCOME_ERROR;
     report->failure = FAILURE_SETUP;
-    report->signature =
-        signature_of(FAILURE_SETUP, NULL, error->message, strlen(error->message), NULL, 0);
+    report->signature = signature_of_message(FAILURE_SETUP, error->message);
     put_text(report, PART_REASON, error->message);
 }
 
@@ -237,8 +235,7 @@ static void fail_run(struct report *report, int code, const struct rr_error *err
     report->outcome = code == -EPERM || code == -ENOSYS ? OUTCOME_MACHINE : OUTCOME_ERROR;
     report->failure = FAILURE_RECORDER;
     put_text(report, PART_REASON, error->message);
-    report->signature =
-        signature_of(report->failure, NULL, error->message, strlen(error->message), NULL, 0);
+    report->signature = signature_of_message(FAILURE_RECORDER, error->message);
 }
 
 static char **make_arguments(const struct suite_test *test)

@@ -58,6 +58,24 @@ int file_pread_all(int fd, void *data, size_t length, uint64_t offset)
     return 0;
 }
 
+int file_pwrite_all(int fd, const void *data, size_t length, uint64_t offset)
+{
+    const char *at = data;
+
+    while (length > 0) {
+        ssize_t n = pwrite(fd, at, length, (off_t)offset);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        at += n;
+        offset += (uint64_t)n;
+        length -= (size_t)n;
+    }
+    return 0;
+}
+
 int file_read_path(const char *path, struct bytes *ret)
 {
     cleanup_fd int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -22,6 +22,7 @@ void close_fd(int *fd); /* close if >= 0 and set to -1; errno preserved; never r
 /* All of: loops over short counts and EINTR. 0 or negative errno; -ENODATA at early end of file. */
 int file_write_all(int fd, const void *data, size_t length);
 int file_pread_all(int fd, void *data, size_t length, uint64_t offset);
+int file_pwrite_all(int fd, const void *data, size_t length, uint64_t offset);
 /* Appends the whole file. 0 or negative errno. */
 int file_read_path(const char *path, struct bytes *ret);
 /* Copy everything from one fd's start to another's current position; reflink where possible. */

@@ -54,22 +54,6 @@ static ssize_t read_block(int fd, uint8_t *block, uint64_t offset)
     return (ssize_t)length;
 }
 
-static int write_block(int fd, const uint8_t *block, size_t length, uint64_t offset)
-{
-    while (length > 0) {
-        ssize_t n = pwrite(fd, block, length, (off_t)offset);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        block += n;
-        offset += (uint64_t)n;
-        length -= (size_t)n;
-    }
-    return 0;
-}
-
 /* Hash the content of from and, if to >= 0, copy it there. The hash is that of the bytes copied,
  * even if the file changes meanwhile. */
 static int copy_and_hash(int from, int to, uint64_t *ret_length, uint64_t *ret_hash)
@@ -84,7 +68,7 @@ static int copy_and_hash(int from, int to, uint64_t *ret_length, uint64_t *ret_h
     while ((n = read_block(from, block, offset)) > 0) {
         hash = bytes_hash(block, (size_t)n, hash);
         if (to >= 0 && !is_zero(block, (size_t)n)) {
-            error = write_block(to, block, (size_t)n, offset);
+            error = file_pwrite_all(to, block, (size_t)n, offset);
             if (error)
                 break;
         }
