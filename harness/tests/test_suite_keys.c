@@ -15,33 +15,8 @@
 
 #include "harness/suite/schema.h"
 #include "harness/suite/suite.h"
+#include "harness/tests/suite_text.h"
 #include "recorder/trace/json.h"
-
-#define HEAD "version: 1\ntests:\n"
-#define TEST HEAD "  - name: a\n    command: [x]\n"
-
-static struct suite *parse(const char *text)
-{
-    struct suite *suite = NULL;
-    struct rr_error error = {0};
-
-    if (suite_parse("s.yaml", "/suites", text, strlen(text), &suite, &error))
-        fail_msg("%s", error.message);
-    return suite;
-}
-
-static void refused(const char *text, const char *position, const char *words)
-{
-    struct suite *suite = NULL;
-    struct rr_error error = {0};
-    char prefix[64];
-
-    assert_int_equal(suite_parse("s.yaml", "/suites", text, strlen(text), &suite, &error), -EINVAL);
-    assert_null(suite);
-    snprintf(prefix, sizeof(prefix), "s.yaml:%s: ", position);
-    if (strncmp(error.message, prefix, strlen(prefix)) != 0 || !strstr(error.message, words))
-        fail_msg("expected '%s...%s', got '%s'", prefix, words, error.message);
-}
 
 static void test_matrix(void **state)
 {
