@@ -2,36 +2,23 @@
 #include "harness/run/identity.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "harness/value/value.h"
 #include "recorder/base/text.h"
 
-static void put_number(struct bytes *ret, const char *option, uint64_t value)
-{
-    char text[64];
-
-    snprintf(text, sizeof(text), " %s %" PRIu64, option, value);
-    text_append(ret, text);
-}
-
 static void put_text(struct bytes *ret, const char *option, const char *value)
 {
-    text_append(ret, " ");
-    text_append(ret, option);
-    text_append(ret, " ");
+    text_format(ret, " %s ", option);
     value_shell_quote(ret, value);
 }
 
 void identity_options(const struct run_options *options, struct bytes *ret)
 {
-    char text[64];
-
     if (options->runs)
-        put_number(ret, "--runs", options->runs);
+        text_format(ret, " --runs %" PRIu64, options->runs);
     if (options->has_run_seed)
-        put_number(ret, "--run-seed", options->run_seed);
+        text_format(ret, " --run-seed %" PRIu64, options->run_seed);
     if (options->filter)
         put_text(ret, "--filter", options->filter);
     for (size_t i = 0; i < options->label_count; i++)
@@ -44,11 +31,9 @@ void identity_options(const struct run_options *options, struct bytes *ret)
         text_append(ret, " --keep-going");
     if (options->until_failure)
         text_append(ret, " --until-failure");
-    if (options->shard.count > 1) {
-        snprintf(text, sizeof(text), " --shard %u/%u%s", options->shard.index, options->shard.count,
-                 options->shard.by == SHARD_BY_RUNS ? " --shard-by runs" : "");
-        text_append(ret, text);
-    }
+    if (options->shard.count > 1)
+        text_format(ret, " --shard %u/%u%s", options->shard.index, options->shard.count,
+                    options->shard.by == SHARD_BY_RUNS ? " --shard-by runs" : "");
 }
 
 static uint64_t hash_text(const char *text, uint64_t seed)

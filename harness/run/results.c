@@ -148,8 +148,8 @@ static void fill_failure(const struct schedule *s, const struct test_state *stat
         .kind = strdup(failure_kind_name(group->kind)),
         .is_error = group->outcome == OUTCOME_ERROR,
         .title = title_of(group),
-        .reason = clean(group->reason),
-        .output = clean(group->output),
+        .reason = text_copy(group->reason), /* clean already: failures.c */
+        .output = text_copy(group->output),
         .count = group->count,
         .first_run = group->job.run,
         .first_seed = group->job.seed,
